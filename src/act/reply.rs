@@ -1,0 +1,52 @@
+//! Replies in the origin's place, in the caller's own dialect.
+
+use crate::observe::Dialect;
+use crate::observe::dialect::Refusal;
+
+/// A whole response. Says nothing of the score or of why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// 429 or 403.
+    pub status: u16,
+    /// Its headers; the host adds the length.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON document.
+    pub body: String,
+}
+
+impl Reply {
+    /// A refusal as this dialect's servers would word it; `wait` is in whole seconds.
+    #[must_use]
+    pub fn new(refusal: Refusal, wait: Option<u32>, dialect: &Dialect, message: &str) -> Self {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        if let Some(seconds) = wait {
+            headers.push(("retry-after", seconds.to_string()));
+        }
+        Self { status: status(refusal), headers, body: (dialect.error)(refusal, message) }
+    }
+}
+
+const fn status(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::Throttled => 429,
+        Refusal::Rejected => 403,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::dialect::DIALECTS;
+
+    #[test]
+    fn a_throttled_caller_learns_how_long_to_wait_in_every_dialect() {
+        for dialect in DIALECTS {
+            let reply = Reply::new(Refusal::Throttled, Some(7), dialect, "slow down");
+            assert_eq!(reply.status, 429);
+            assert!(reply.headers.contains(&("retry-after", "7".to_owned())), "{}", dialect.name);
+            let reply = Reply::new(Refusal::Rejected, None, dialect, "no");
+            assert_eq!(reply.status, 403);
+            assert!(reply.headers.iter().all(|(name, _)| *name != "retry-after"));
+        }
+    }
+}

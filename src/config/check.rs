@@ -1,0 +1,362 @@
+//! Checking a policy against the table of fields: every problem names the path, the value and what would be right.
+
+use serde_json::{Map, Value};
+use std::fmt;
+
+use super::nearest::nearest;
+use super::schema::{self, Field, Type};
+use crate::judge::Model;
+use crate::observe::{Cidr, Principal};
+
+/// One thing that is wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `actions[1].at`. Empty for the policy as a whole.
+    pub path: String,
+    /// What, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+/// Everything that is wrong with a policy; one line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where a policy stands: the filter's configuration, or a route's metadata over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The filter's configuration.
+    Filter,
+    /// A route's metadata, which may not set what is one for the whole filter.
+    Route,
+}
+
+/// Values are shown up to this many characters: enough to recognise, too little to flood a log.
+const SHOWN: usize = 60;
+
+/// Finds everything that is wrong.
+#[must_use]
+pub fn check(policy: &Value, place: Place) -> Vec<Problem> {
+    let mut checker = Checker { place, problems: Vec::new() };
+    match policy {
+        Value::Object(object) => checker.object(object, "", ""),
+        other => checker.problem("", format!("{} is not a policy; use an object of fields", show(other))),
+    }
+    checker.problems
+}
+
+/// Adds the default of every field that is absent.
+pub fn fill(policy: &mut Map<String, Value>, parent: &str) {
+    for field in schema::children(parent) {
+        let name = field.name();
+        if !policy.contains_key(name) {
+            let Some(default) = field.default_value() else { continue };
+            policy.insert(name.to_owned(), default);
+        }
+        if let (Type::Object, Some(Value::Object(object))) = (field.kind, policy.get_mut(name)) {
+            fill(object, field.path);
+        }
+    }
+}
+
+struct Checker {
+    place: Place,
+    problems: Vec<Problem>,
+}
+
+impl Checker {
+    fn problem(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.push(Problem { path: path.to_owned(), message: message.into() });
+    }
+
+    /// `path` is where the object stands, with indices; `parent` is the same in the table, without.
+    fn object(&mut self, object: &Map<String, Value>, path: &str, parent: &str) {
+        for (name, value) in object {
+            let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match schema::children(parent).find(|field| field.name() == name) {
+                Some(field) if self.place == Place::Route && !field.per_route => {
+                    self.problem(&at, "is one for the whole filter; set it in the filter's configuration");
+                }
+                Some(field) => self.value(value, &at, field),
+                None => self.unknown(&at, name, parent),
+            }
+        }
+        if parent.ends_with("[]") {
+            for field in schema::children(parent).filter(|field| field.default.is_empty()) {
+                if !object.contains_key(field.name()) {
+                    self.problem(path, format!("has no {}", field.name()));
+                }
+            }
+        }
+    }
+
+    fn unknown(&mut self, at: &str, name: &str, parent: &str) {
+        let names = || schema::children(parent).map(Field::name);
+        let message = match nearest(name, names()) {
+            Some(meant) => format!("is not a field; did you mean {meant}?"),
+            None => format!("is not a field; known here are {}", list(names())),
+        };
+        self.problem(at, message);
+    }
+
+    fn value(&mut self, value: &Value, at: &str, field: &Field) {
+        match field.kind {
+            Type::Object => match value {
+                Value::Object(object) => self.object(object, at, field.path),
+                other => self.refuse(at, other, "an object", "fields under it"),
+            },
+            Type::Objects => match value {
+                Value::Array(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        let at = format!("{at}[{index}]");
+                        match item {
+                            Value::Object(object) => self.object(object, &at, &format!("{}[]", field.path)),
+                            other => self.refuse(&at, other, "an object", "fields under it"),
+                        }
+                    }
+                    self.once_each(items, at);
+                }
+                other => self.refuse(at, other, "a list", "a list of objects"),
+            },
+            Type::Word(words) => {
+                if !value.as_str().is_some_and(|text| words.contains(&text)) {
+                    let meant = value.as_str().and_then(|text| nearest(text, words.iter().copied()));
+                    let hint = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                    let known = list(words.iter().copied());
+                    self.problem(at, format!("{} is not known; use {known}{hint}", show(value)));
+                }
+            }
+            Type::Score => self.number(value, at, "a score", 0.0, 100.0),
+            Type::Number(of, least, most) => self.number(value, at, &format!("a number of {of}"), least, most),
+            Type::Whole(of, least, most) => {
+                // Envoy hands numbers on as doubles.
+                let whole = value.as_f64().filter(|number| number.fract() == 0.0);
+                if !whole.is_some_and(|number| (least as f64..=most as f64).contains(&number)) {
+                    self.refuse(at, value, &format!("a whole number of {of}"), &format!("{least} to {most}"));
+                }
+            }
+            Type::Text(most) => {
+                let fits = |text: &str| text.len() <= most && !text.chars().any(char::is_control);
+                if !value.as_str().is_some_and(fits) {
+                    self.refuse(at, value, "such a text", &format!("up to {most} bytes without control characters"));
+                }
+            }
+            Type::Header => {
+                if !value.as_str().is_some_and(|text| text.bytes().all(is_header_byte)) {
+                    self.refuse(at, value, "a header's name", "lower-case letters, digits and dashes");
+                }
+            }
+            Type::Metadata => {
+                let fits = |text: &str| {
+                    text.is_empty() || (text.contains('/') && text.split('/').all(|part| !part.is_empty()))
+                };
+                if !value.as_str().is_some_and(fits) {
+                    self.refuse(at, value, "a path into metadata", "namespace/key, with more keys if need be");
+                }
+            }
+            Type::Principals(kind) => self.texts(
+                value,
+                at,
+                &format!("a hashed {kind}"),
+                &format!("{kind}:0123456789abcdef, from `scarecrow hash {kind}`"),
+                |text| text.parse::<Principal>().is_ok_and(|principal| principal.kind.name() == kind),
+            ),
+            Type::Networks => self
+                .texts(value, at, "a network", "198.51.100.0/24 or 2001:db8::/32", |text| text.parse::<Cidr>().is_ok()),
+            Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
+            Type::Model => {
+                if let Err(message) = Model::parse(&value.to_string()) {
+                    self.problem(&format!("{at}.{message}"), "");
+                    if let Some(problem) = self.problems.last_mut() {
+                        // The model's own message begins with its path.
+                        let (path, message) = problem.path.split_once(": ").unwrap_or((&problem.path, ""));
+                        *problem = Problem { path: path.to_owned(), message: message.to_owned() };
+                    }
+                }
+            }
+        }
+    }
+
+    /// An action that stands twice has two starts, and nobody would know which counts.
+    fn once_each(&mut self, items: &[Value], at: &str) {
+        let action = |item: &Value| item.get("do").and_then(Value::as_str).map(str::to_owned);
+        for (index, item) in items.iter().enumerate() {
+            let Some(name) = action(item) else { continue };
+            let earlier = items.iter().take(index).position(|other| action(other).as_ref() == Some(&name));
+            if let Some(first) = earlier {
+                self.problem(
+                    &format!("{at}[{index}].do"),
+                    format!("\"{name}\" stands already at {at}[{first}]; use each action once"),
+                );
+            }
+        }
+    }
+
+    fn number(&mut self, value: &Value, at: &str, what: &str, least: f64, most: f64) {
+        if !value.as_f64().is_some_and(|number| (least..=most).contains(&number)) {
+            self.refuse(at, value, what, &format!("{least} to {most}"));
+        }
+    }
+
+    fn texts(&mut self, value: &Value, at: &str, what: &str, accepted: &str, fits: impl Fn(&str) -> bool) {
+        let Value::Array(items) = value else {
+            self.refuse(at, value, "a list", &format!("a list with {accepted}"));
+            return;
+        };
+        for (index, item) in items.iter().enumerate() {
+            if !item.as_str().is_some_and(&fits) {
+                self.refuse(&format!("{at}[{index}]"), item, what, accepted);
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: &str, value: &Value, what: &str, accepted: &str) {
+        self.problem(at, format!("{} is not {what}; use {accepted}", show(value)));
+    }
+}
+
+fn is_header_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn show(value: &Value) -> String {
+    let text = match value {
+        // Envoy hands numbers on as doubles: 130.0 was written 130.
+        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |n| n.to_string()),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.collect();
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems(policy: &Value) -> String {
+        Problems(check(policy, Place::Filter)).to_string()
+    }
+
+    #[test]
+    fn a_problem_names_the_path_the_value_and_what_is_accepted() {
+        for (policy, expected) in [
+            (
+                json!({"actions": [{"at": 50, "do": "tag"}, {"at": 130, "do": "throttle"}]}),
+                "actions[1].at: 130 is not a score; use 0 to 100",
+            ),
+            (json!({"actions": [{"at": 130.0, "do": "tag"}]}), "actions[0].at: 130 is not a score; use 0 to 100"),
+            (json!({"actions": [{"at": "50", "do": "tag"}]}), "actions[0].at: \"50\" is not a score; use 0 to 100"),
+            (json!({"actions": [{"at": 50}]}), "actions[0]: has no do"),
+            (
+                json!({"actions": [{"at": 50, "do": "block"}]}),
+                "actions[0].do: \"block\" is not known; use tag, advise, throttle, reroute or reject",
+            ),
+            (
+                json!({"actions": [{"at": 50, "do": "tag"}, {"at": 60, "do": "tag"}]}),
+                "actions[1].do: \"tag\" stands already at actions[0]; use each action once",
+            ),
+            (json!({"actions": "tag"}), "actions: \"tag\" is not a list; use a list of objects"),
+            (json!({"acitons": []}), "acitons: is not a field; did you mean actions?"),
+            (json!({"throttle": {"brust": 1}}), "throttle.brust: is not a field; did you mean burst?"),
+            (json!({"reject": {"colour": 1}}), "reject.colour: is not a field; known here are message"),
+            (
+                json!({"mode": "enforced"}),
+                "mode: \"enforced\" is not known; use observe or enforce; did you mean enforce?",
+            ),
+            (json!({"mode": null}), "mode: null is not known; use observe or enforce"),
+            (json!({"throttle": 3}), "throttle: 3 is not an object; use fields under it"),
+            (json!({"throttle": {"burst": 0}}), "throttle.burst: 0 is not a whole number of requests; use 1 to 10000"),
+            (
+                json!({"throttle": {"burst": 1.5}}),
+                "throttle.burst: 1.5 is not a whole number of requests; use 1 to 10000",
+            ),
+            (
+                json!({"throttle": {"requests_per_minute": -1}}),
+                "throttle.requests_per_minute: -1 is not a number of requests per minute; use 0.1 to 60000",
+            ),
+            (
+                json!({"credential": {"header": "X-Key"}}),
+                "credential.header: \"X-Key\" is not a header's name; use lower-case letters, digits and dashes",
+            ),
+            (
+                json!({"account": {"metadata": "sub"}}),
+                "account.metadata: \"sub\" is not a path into metadata; use namespace/key, with more keys if need be",
+            ),
+            (
+                json!({"exempt": {"networks": ["10.0.0.0/8", "10.0.0.0/64"]}}),
+                "exempt.networks[1]: \"10.0.0.0/64\" is not a network; use 198.51.100.0/24 or 2001:db8::/32",
+            ),
+            (
+                json!({"exempt": {"credentials": ["account:0123456789abcdef"]}}),
+                "exempt.credentials[0]: \"account:0123456789abcdef\" is not a hashed credential; use credential:0123456789abcdef, from `scarecrow hash credential`",
+            ),
+            (
+                json!({"reject": {"message": "two\nlines"}}),
+                "reject.message: \"two\\nlines\" is not such a text; use up to 500 bytes without control characters",
+            ),
+            (
+                json!({"model": {"version": 1, "name": "m", "provenance": "", "bias": 99, "weights": {}}}),
+                "model.bias: 99 is not a weight; use -20 to 20",
+            ),
+            (json!([]), "[] is not a policy; use an object of fields"),
+            (
+                json!({"mode": "x".repeat(200)}),
+                &format!("mode: \"{}… is not known; use observe or enforce", "x".repeat(59)),
+            ),
+        ] {
+            assert_eq!(problems(&policy), expected);
+        }
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = problems(&json!({"mode": 1, "api": 2, "zzz": 3}));
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn a_route_may_not_set_what_is_one_for_the_filter() {
+        let policy = json!({"mode": "observe", "memory": {"principals": 1000}});
+        assert!(check(&policy, Place::Filter).is_empty());
+        let found = Problems(check(&policy, Place::Route)).to_string();
+        assert_eq!(found, "memory: is one for the whole filter; set it in the filter's configuration");
+    }
+
+    #[test]
+    fn the_defaults_are_a_valid_policy() {
+        let mut policy = Map::new();
+        fill(&mut policy, "");
+        assert_eq!(problems(&Value::Object(policy)), "");
+    }
+}

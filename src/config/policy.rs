@@ -1,0 +1,341 @@
+//! The policy as the engine uses it: checked, complete, compiled.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::check::{self, Place, Problem, Problems};
+use crate::act::throttle::Throttle;
+use crate::judge::{Action, Model, Score, Step, Steps};
+use crate::observe::{Cidr, Lens, Observation, Principal, Secret, dialect, hash};
+
+/// A policy that is ready to use.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Act, and do not only observe.
+    pub enforce: bool,
+    /// How principals are cut out of requests.
+    pub lens: Lens,
+    /// The weights.
+    pub model: Model,
+    /// What is done from which score on.
+    pub steps: Steps,
+    /// How a throttled caller is held.
+    pub throttle: Throttle,
+    /// The message of a 429.
+    pub throttle_message: Box<str>,
+    /// The message of a 403.
+    pub reject_message: Box<str>,
+    /// The value of `x-scarecrow-advice`.
+    pub advice: Box<str>,
+    /// The value of `x-scarecrow-route`.
+    pub reroute: Box<str>,
+    /// Who is let through unscored.
+    pub exempt: Exempt,
+    /// All access-log fields for every verdict.
+    pub log_all: bool,
+    /// Principals that each worker remembers.
+    pub principals: usize,
+    /// One request in so many is timed.
+    pub time_one_in: u64,
+    /// Dynamic metadata that holds the credential, as property path; empty for none.
+    pub credential_metadata: Vec<String>,
+    /// Dynamic metadata that names the account, as property path; empty for none.
+    pub account_metadata: Vec<String>,
+}
+
+/// Why a request is exempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemption {
+    /// Its credential is.
+    Credential,
+    /// Its account is.
+    Account,
+    /// Its network is.
+    Network,
+    /// Its route is.
+    Route,
+}
+
+/// Who is let through unscored.
+#[derive(Clone, Debug, Default)]
+pub struct Exempt {
+    credentials: Vec<Principal>,
+    accounts: Vec<Principal>,
+    networks: Vec<Cidr>,
+    routes: Vec<u64>,
+}
+
+impl Exempt {
+    /// Why the request is exempt, if it is.
+    #[must_use]
+    pub fn covers(&self, observation: &Observation) -> Option<Exemption> {
+        let listed = |list: &[Principal], principal: Option<Principal>| principal.is_some_and(|p| list.contains(&p));
+        if listed(&self.credentials, observation.credential) {
+            Some(Exemption::Credential)
+        } else if listed(&self.accounts, observation.account) {
+            Some(Exemption::Account)
+        } else if observation.address.is_some_and(|a| self.networks.iter().any(|n| n.contains(a))) {
+            Some(Exemption::Network)
+        } else if observation.route.is_some_and(|route| self.routes.contains(&route)) {
+            Some(Exemption::Route)
+        } else {
+            None
+        }
+    }
+
+    /// Whether route names matter, so that the host need not look them up in vain.
+    #[must_use]
+    pub fn needs_route(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// Whether hashes are listed: they hold only under the secret they were made with.
+    #[must_use]
+    pub fn has_hashes(&self) -> bool {
+        !self.credentials.is_empty() || !self.accounts.is_empty()
+    }
+}
+
+impl Policy {
+    /// Checks a policy and makes it ready. Every problem is reported, each with its path.
+    pub fn new(policy: &Value, secret: &Secret) -> Result<Self, Problems> {
+        Self::build(policy, check::check(policy, Place::Filter), secret)
+    }
+
+    /// The same from JSON text; empty text is the policy of all defaults.
+    pub fn parse(json: &str, secret: &Secret) -> Result<Self, Problems> {
+        Self::new(&read(json)?, secret)
+    }
+
+    /// A route's policy: `base` with what the route's metadata sets. Lists are replaced, objects joined.
+    pub fn for_route(base: &Value, route: &Value, secret: &Secret) -> Result<Self, Problems> {
+        let mut joined = base.clone();
+        join(&mut joined, route);
+        Self::build(&joined, check::check(route, Place::Route), secret)
+    }
+
+    fn build(policy: &Value, problems: Vec<Problem>, secret: &Secret) -> Result<Self, Problems> {
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let mut filled = policy.as_object().cloned().unwrap_or_default();
+        check::fill(&mut filled, "");
+        let raw = serde_json::from_value(Value::Object(filled));
+        let raw: Raw = raw.map_err(|error| Problems::one(error.to_string()))?;
+        Ok(raw.compile(secret))
+    }
+}
+
+impl Problems {
+    fn one(message: String) -> Self {
+        Self(vec![Problem { path: String::new(), message }])
+    }
+}
+
+/// Reads the text of a policy. Empty text is a policy without fields.
+pub fn read(json: &str) -> Result<Value, Problems> {
+    if json.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    serde_json::from_str(json).map_err(|error| Problems::one(format!("is not JSON: {error}")))
+}
+
+fn join(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (name, value) in over {
+                join(base.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+/// A policy with every field present, as the table of fields lays down.
+#[derive(Deserialize)]
+struct Raw {
+    mode: String,
+    api: String,
+    actions: Vec<RawStep>,
+    throttle: RawThrottle,
+    reject: RawMessage,
+    advise: RawValue,
+    reroute: RawValue,
+    credential: RawSource,
+    account: RawSource,
+    network: RawNetwork,
+    client: RawClient,
+    exempt: RawExempt,
+    access_log: String,
+    memory: RawMemory,
+    metrics: RawMetrics,
+    model: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct RawStep {
+    at: f32,
+    #[serde(rename = "do")]
+    action: String,
+}
+
+#[derive(Deserialize)]
+struct RawThrottle {
+    requests_per_minute: f64,
+    burst: f64,
+    longest_wait_seconds: f64,
+    message: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct RawMessage {
+    message: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct RawValue {
+    value: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct RawSource {
+    header: Box<str>,
+    metadata: String,
+}
+
+#[derive(Deserialize)]
+struct RawNetwork {
+    ipv4_prefix: f64,
+    ipv6_prefix: f64,
+    address_header: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct RawClient {
+    ja4_header: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct RawExempt {
+    credentials: Vec<String>,
+    accounts: Vec<String>,
+    networks: Vec<String>,
+    routes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawMemory {
+    principals: f64,
+}
+
+#[derive(Deserialize)]
+struct RawMetrics {
+    time_one_in: f64,
+}
+
+impl Raw {
+    /// Everything was checked, so what does not parse here cannot occur; it is left out rather than guessed.
+    fn compile(self, secret: &Secret) -> Policy {
+        let given = |text: Box<str>| (!text.is_empty()).then_some(text);
+        let steps = self
+            .actions
+            .iter()
+            .filter_map(|step| Some(Step { at: Score::new(step.at), action: Action::by_name(&step.action)? }));
+        let model = self.model.and_then(|model| Model::parse(&model.to_string()).ok());
+        Policy {
+            enforce: self.mode == "enforce",
+            lens: Lens {
+                secret: secret.clone(),
+                assume: dialect::by_name(&self.api),
+                credential_header: given(self.credential.header),
+                account_header: given(self.account.header),
+                address_header: given(self.network.address_header),
+                ja4_header: given(self.client.ja4_header),
+                ipv4_prefix: self.network.ipv4_prefix as u8,
+                ipv6_prefix: self.network.ipv6_prefix as u8,
+            },
+            model: model.unwrap_or_else(Model::built_in),
+            steps: Steps::new(steps.collect()),
+            throttle: Throttle {
+                requests_per_minute: self.throttle.requests_per_minute,
+                burst: self.throttle.burst,
+                longest_wait: self.throttle.longest_wait_seconds,
+            },
+            throttle_message: self.throttle.message,
+            reject_message: self.reject.message,
+            advice: self.advise.value,
+            reroute: self.reroute.value,
+            exempt: self.exempt.compile(),
+            log_all: self.access_log == "all",
+            principals: self.memory.principals as usize,
+            time_one_in: self.metrics.time_one_in as u64,
+            credential_metadata: metadata_path(&self.credential.metadata),
+            account_metadata: metadata_path(&self.account.metadata),
+        }
+    }
+}
+
+impl RawExempt {
+    fn compile(self) -> Exempt {
+        let principals = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Exempt {
+            credentials: principals(self.credentials),
+            accounts: principals(self.accounts),
+            networks: self.networks.iter().filter_map(|text| text.parse().ok()).collect(),
+            routes: self.routes.iter().map(|name| hash::public(name.as_bytes())).collect(),
+        }
+    }
+}
+
+/// `namespace/key` as a property path.
+fn metadata_path(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let head = ["metadata", "filter_metadata"].into_iter();
+    head.chain(text.split('/')).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn secret() -> Secret {
+        Secret::new(b"test")
+    }
+
+    #[test]
+    fn no_text_at_all_is_a_policy_that_observes() {
+        let policy = Policy::parse("", &secret()).unwrap();
+        assert!(!policy.enforce);
+        assert_eq!(policy.steps.start_of(Action::Throttle), Some(Score::new(75.0)));
+        assert_eq!(policy.principals, 65_536);
+        assert_eq!(policy.model, Model::built_in());
+    }
+
+    #[test]
+    fn a_route_sets_what_it_names_and_keeps_the_rest() {
+        let base = json!({"mode": "enforce", "throttle": {"burst": 3}});
+        let route = json!({"throttle": {"requests_per_minute": 5}, "actions": [{"at": 10, "do": "tag"}]});
+        let policy = Policy::for_route(&base, &route, &secret()).unwrap();
+        assert!(policy.enforce);
+        assert_eq!(policy.throttle.burst, 3.0);
+        assert_eq!(policy.throttle.requests_per_minute, 5.0);
+        assert_eq!(policy.steps.start_of(Action::Throttle), None);
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_refused_with_its_place() {
+        let error = Policy::parse("{\"mode\": ", &secret()).unwrap_err().to_string();
+        assert_eq!(error, "is not JSON: EOF while parsing a value at line 1 column 9");
+    }
+
+    #[test]
+    fn metadata_becomes_a_property_path() {
+        let json = json!({"account": {"metadata": "envoy.filters.http.jwt_authn/payload/sub"}});
+        let policy = Policy::new(&json, &secret()).unwrap();
+        let expected = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", "payload", "sub"];
+        assert_eq!(policy.account_metadata, expected);
+    }
+}

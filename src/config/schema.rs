@@ -1,0 +1,274 @@
+//! Every field of a policy: its type, its default and its documentation, in one table.
+
+use serde_json::{Value, json};
+
+/// What a field may hold.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// An object of further fields.
+    Object,
+    /// A list of objects, whose fields stand under `name[]`.
+    Objects,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A score, 0 to 100.
+    Score,
+    /// A number in a range; the text says of what.
+    Number(&'static str, f64, f64),
+    /// A whole number in a range; the text says of what.
+    Whole(&'static str, u64, u64),
+    /// Text of up to so many bytes that may stand in a header or a message.
+    Text(usize),
+    /// A header's name in lower case, or empty for none.
+    Header,
+    /// A path into Envoy's dynamic metadata, `namespace/key/…`, or empty for none.
+    Metadata,
+    /// A list of principals of one kind, `credential:0123456789abcdef`.
+    Principals(&'static str),
+    /// A list of networks, `198.51.100.0/24`.
+    Networks,
+    /// A list of names.
+    Names,
+    /// A `model.json`.
+    Model,
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Where it stands: `throttle.burst`, `actions[].at`.
+    pub path: &'static str,
+    /// What it may hold.
+    pub kind: Type,
+    /// Its default as JSON; empty if it has to be given, or if absence is the default.
+    pub default: &'static str,
+    /// Whether a route's metadata may set it.
+    pub per_route: bool,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+const fn field(path: &'static str, kind: Type, default: &'static str, doc: &'static str) -> Field {
+    Field { path, kind, default, per_route: true, doc }
+}
+
+const fn global(path: &'static str, kind: Type, default: &'static str, doc: &'static str) -> Field {
+    Field { path, kind, default, per_route: false, doc }
+}
+
+/// Every field. A group stands before its fields.
+pub const FIELDS: &[Field] = &[
+    field(
+        "mode",
+        Type::Word(&["observe", "enforce"]),
+        r#""observe""#,
+        "`observe` scores, counts and logs, and touches no request. `enforce` also acts.",
+    ),
+    field(
+        "actions",
+        Type::Objects,
+        r#"[{"at":50,"do":"tag"},{"at":65,"do":"advise"},{"at":75,"do":"throttle"},{"at":95,"do":"reject"}]"#,
+        "What is done from which score on. Steps that are reached add up; each action at most once.",
+    ),
+    field("actions[].at", Type::Score, "", "The lowest score at which the action is taken, 0 to 100."),
+    field(
+        "actions[].do",
+        Type::Word(&["tag", "advise", "throttle", "reroute", "reject"]),
+        "",
+        "`tag`: tell the origin score, action and reasons. `advise`: also ask it to hide reasoning. `throttle`: hold the caller to a rate, 429 beyond it. `reroute`: set `x-scarecrow-route` for routes to match. `reject`: 403, only on two kinds of defensible evidence.",
+    ),
+    field("throttle", Type::Object, "{}", "How a throttled caller is held."),
+    field(
+        "throttle.requests_per_minute",
+        Type::Number("requests per minute", 0.1, 60_000.0),
+        "30",
+        "The rate at the score where throttling begins; it falls to a quarter at 100.",
+    ),
+    field("throttle.burst", Type::Whole("requests", 1, 10_000), "10", "Requests that may come at once."),
+    field("throttle.longest_wait_seconds", Type::Whole("seconds", 1, 3_600), "60", "The largest Retry-After."),
+    field(
+        "throttle.message",
+        Type::Text(500),
+        r#""Too many requests. Please wait and try again.""#,
+        "The message of a 429, in the caller's own error format.",
+    ),
+    field("reject", Type::Object, "{}", "How a rejected caller is answered."),
+    field(
+        "reject.message",
+        Type::Text(500),
+        r#""This request is not permitted. Please contact support.""#,
+        "The message of a 403, in the caller's own error format.",
+    ),
+    field("advise", Type::Object, "{}", "What the origin is asked."),
+    field("advise.value", Type::Text(200), r#""hide-reasoning""#, "The value of `x-scarecrow-advice`."),
+    field("reroute", Type::Object, "{}", "How a rerouted request is marked."),
+    field("reroute.value", Type::Text(200), r#""suspect""#, "The value of `x-scarecrow-route`, for routes to match."),
+    field(
+        "api",
+        Type::Word(&["auto", "openai", "anthropic", "google", "bedrock", "cohere", "ollama"]),
+        r#""auto""#,
+        "The API behind paths that are no known API's. `auto` lets such requests through unscored; a name scores every POST there in that dialect.",
+    ),
+    field("credential", Type::Object, "{}", "Where the API key is, besides the usual headers."),
+    field("credential.header", Type::Header, r#""""#, "A header that holds it."),
+    field(
+        "credential.metadata",
+        Type::Metadata,
+        r#""""#,
+        "Dynamic metadata that holds it, `namespace/key/…`, set by an authentication filter.",
+    ),
+    field("account", Type::Object, "{}", "Where the account is, if an authentication filter tells."),
+    field(
+        "account.header",
+        Type::Header,
+        r#""""#,
+        "A header that names it. The authentication filter must overwrite what a client sends.",
+    ),
+    field(
+        "account.metadata",
+        Type::Metadata,
+        r#""""#,
+        "Dynamic metadata that names it, for example `envoy.filters.http.jwt_authn/payload/sub`.",
+    ),
+    field("network", Type::Object, "{}", "What counts as one network."),
+    field("network.ipv4_prefix", Type::Whole("bits", 8, 32), "24", "Leading bits of an IPv4 address."),
+    field("network.ipv6_prefix", Type::Whole("bits", 16, 128), "48", "Leading bits of an IPv6 address."),
+    field(
+        "network.address_header",
+        Type::Header,
+        r#""""#,
+        "A header with the caller's address in place of the connection's; of a list the last entry counts. Only one that a proxy of yours overwrites.",
+    ),
+    field("client", Type::Object, "{}", "What is known of the client's software."),
+    field(
+        "client.ja4_header",
+        Type::Header,
+        r#""""#,
+        "A header with the JA4 fingerprint, from a load balancer that terminates TLS.",
+    ),
+    field("exempt", Type::Object, "{}", "Requests that are let through unscored. They are counted."),
+    field(
+        "exempt.credentials",
+        Type::Principals("credential"),
+        "[]",
+        "API keys by hash, from `scarecrow hash credential`.",
+    ),
+    field("exempt.accounts", Type::Principals("account"), "[]", "Accounts by hash, from `scarecrow hash account`."),
+    field("exempt.networks", Type::Networks, "[]", "Networks, `198.51.100.0/24` or `2001:db8::/32`."),
+    field("exempt.routes", Type::Names, "[]", "Names of Envoy routes."),
+    field(
+        "access_log",
+        Type::Word(&["noted", "all"]),
+        r#""noted""#,
+        "The score is in filter state for every verdict. `noted`: action, reasons and subject from the first step on. `all`: for every verdict.",
+    ),
+    global("memory", Type::Object, "{}", "How much is remembered."),
+    global(
+        "memory.principals",
+        Type::Whole("principals", 128, 4_194_304),
+        "65536",
+        "Principals that each worker remembers, rounded up to a power of two. Memory is taken as it is needed, at most about 140 bytes each.",
+    ),
+    global("metrics", Type::Object, "{}", "What is measured."),
+    global(
+        "metrics.time_one_in",
+        Type::Whole("requests", 1, 1_000_000),
+        "64",
+        "One request in so many is timed for `scarecrow.time_ns`.",
+    ),
+    field("model", Type::Model, "", "A `model.json` in place of the one compiled in."),
+];
+
+/// The path without its last name, and that name. The root is the empty path.
+#[must_use]
+pub fn split(path: &str) -> (&str, &str) {
+    match path.rsplit_once('.') {
+        Some((parent, name)) => (parent, name),
+        None => ("", path),
+    }
+}
+
+/// The fields directly under a path.
+pub fn children(parent: &str) -> impl Iterator<Item = &'static Field> + use<'_> {
+    FIELDS.iter().filter(move |field| split(field.path).0 == parent)
+}
+
+impl Field {
+    /// Its own name, without the path.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        split(self.path).1
+    }
+
+    /// Its default, parsed.
+    #[must_use]
+    pub fn default_value(&self) -> Option<Value> {
+        serde_json::from_str(self.default).ok()
+    }
+}
+
+/// A JSON schema (draft 2020-12) of the whole policy, for editors.
+#[must_use]
+pub fn json_schema() -> Value {
+    let mut schema = object_schema("");
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+        object.insert("title".into(), "Scarecrow policy".into());
+    }
+    schema
+}
+
+fn object_schema(parent: &str) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        children(parent).map(|field| (field.name().to_owned(), field_schema(field))).collect();
+    let required: Vec<&str> =
+        children(parent).filter(|field| parent.ends_with("[]") && field.default.is_empty()).map(Field::name).collect();
+    json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required})
+}
+
+fn field_schema(field: &Field) -> Value {
+    let list = |pattern: &str| json!({"type": "array", "items": {"type": "string", "pattern": pattern}});
+    let mut schema = match field.kind {
+        Type::Object => object_schema(field.path),
+        Type::Objects => json!({"type": "array", "items": object_schema(&format!("{}[]", field.path))}),
+        Type::Word(words) => json!({"enum": words}),
+        Type::Score => json!({"type": "number", "minimum": 0, "maximum": 100}),
+        Type::Number(_, least, most) => json!({"type": "number", "minimum": least, "maximum": most}),
+        Type::Whole(_, least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Type::Text(most) => json!({"type": "string", "maxLength": most}),
+        Type::Header => json!({"type": "string", "pattern": "^[a-z0-9!#$%&'*+.^_`|~-]*$"}),
+        Type::Metadata => json!({"type": "string"}),
+        Type::Principals(kind) => list(&format!("^{kind}:[0-9a-fA-F]{{16}}$")),
+        Type::Networks => list("^[0-9a-fA-F.:]+(/[0-9]+)?$"),
+        Type::Names => list("."),
+        Type::Model => json!({"type": "object"}),
+    };
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("description".into(), field.doc.into());
+        if let Some(default) = field.default_value() {
+            object.insert("default".into(), default);
+        }
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_stands_under_one_that_exists() {
+        for field in FIELDS {
+            let (parent, _) = split(field.path);
+            let parent = parent.strip_suffix("[]").unwrap_or(parent);
+            assert!(parent.is_empty() || FIELDS.iter().any(|f| f.path == parent), "{}", field.path);
+        }
+    }
+
+    #[test]
+    fn every_default_is_json() {
+        for field in FIELDS {
+            assert!(field.default.is_empty() || field.default_value().is_some(), "{}", field.path);
+        }
+    }
+}

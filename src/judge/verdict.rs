@@ -1,0 +1,150 @@
+//! Verdicts: a score, an action, and the reasons.
+
+use std::fmt;
+
+use super::action::Action;
+use super::features::FEATURES;
+use super::model::Contributions;
+use crate::observe::Principal;
+
+/// 0 (no sign of harvesting) to 100.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Score(f32);
+
+impl Score {
+    /// A score; what lies outside 0 to 100 is brought to the nearer end.
+    #[must_use]
+    pub fn new(value: f32) -> Self {
+        // `max` also turns an undefined number into 0.
+        Self(value.max(0.0).min(100.0))
+    }
+
+    /// The score as a number.
+    #[must_use]
+    pub const fn value(self) -> f32 {
+        self.0
+    }
+
+    /// The score as headers and logs show it: whole points, rounded down so that it never seems to have reached a
+    /// step that it has not.
+    #[must_use]
+    pub const fn points(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+/// One feature's share in a verdict.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reason {
+    /// The feature's name.
+    pub feature: &'static str,
+    /// Log-odds that it added.
+    pub contribution: f32,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:.1}", self.feature, self.contribution)
+    }
+}
+
+/// The three strongest reasons, strongest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reasons([Option<Reason>; 3]);
+
+impl Reasons {
+    /// Contributions below this say nothing.
+    const LEAST: f32 = 0.05;
+
+    /// Picks the strongest contributions.
+    #[must_use]
+    pub fn of(contributions: &Contributions) -> Self {
+        let mut top: [Option<Reason>; 3] = [None; 3];
+        for (feature, &contribution) in FEATURES.iter().zip(contributions) {
+            let mut candidate = Some(Reason { feature: feature.name, contribution });
+            if contribution < Self::LEAST {
+                continue;
+            }
+            for place in &mut top {
+                let stronger = match (&candidate, &*place) {
+                    (Some(new), Some(held)) => new.contribution > held.contribution,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                };
+                if stronger {
+                    std::mem::swap(place, &mut candidate);
+                }
+            }
+        }
+        Self(top)
+    }
+
+    /// The reasons, strongest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Reason> {
+        self.0.iter().flatten()
+    }
+}
+
+/// `side_by_side=1.6,requests_per_minute=1.2`
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, reason) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What the engine concluded about one request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whom it concerns.
+    pub subject: Principal,
+    /// How likely harvesting is.
+    pub score: Score,
+    /// What the policy says to do.
+    pub action: Action,
+    /// Why.
+    pub reasons: Reasons,
+    /// Whole seconds to wait, where the throttle's rate is exceeded.
+    pub wait: Option<u32>,
+}
+
+impl Verdict {
+    /// Whether the request is kept from the origin.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.wait.is_some() || self.action == Action::Reject
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::features::COUNT;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_score_is_never_out_of_range_and_never_rounds_up() {
+        for (value, points) in [(-1.0, 0), (49.99, 49), (50.0, 50), (100.0, 100), (1e9, 100), (f32::NAN, 0)] {
+            assert_eq!(Score::new(value).points(), points, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_reasons_are_the_largest_contributions(values in proptest::array::uniform12(-5.0f32..5.0)) {
+            let contributions: Contributions = values;
+            let mut sorted: Vec<f32> = values.into_iter().filter(|value| *value >= Reasons::LEAST).collect();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            sorted.truncate(3);
+            let reasons = Reasons::of(&contributions);
+            let found: Vec<f32> = reasons.iter().map(|reason| reason.contribution).collect();
+            prop_assert_eq!(found, sorted);
+            prop_assert_eq!(values.len(), COUNT);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Scarecrow keeps harvesters off a model: a proxy-wasm filter for LLM inference APIs.
+//!
+//! *Harvesting* (adversarial distillation) is collecting a model's answers to train a copy. The filter scores every
+//! request for its signs and tags, throttles, reroutes or rejects it before it costs the origin anything.
+//!
+//! Data flows one way, and each stage is a module:
+//!
+//! | stage | in → out |
+//! | --- | --- |
+//! | [`observe`] | headers → [`observe::Observation`] |
+//! | [`remember`] | observation and time → bounded memory of principals |
+//! | [`judge`] | observation and memory → [`judge::Verdict`] |
+//! | [`act`] | verdict → headers towards the origin, or a reply |
+//! | [`share`] | verdicts → access-log fields and metrics |
+//!
+//! [`config`] checks the operator's policy, [`engine`] ties the stages together, and [`proxy`] is the proxy-wasm host:
+//! the only module that names the proxy. A later stage may use an earlier one's types, never the reverse; no stage
+//! reads a clock, a file or an environment variable.
+
+pub mod act;
+pub mod config;
+pub mod engine;
+pub mod judge;
+pub mod observe;
+pub mod proxy;
+pub mod remember;
+pub mod share;
+
+pub use engine::{Engine, Outcome};

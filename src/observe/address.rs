@@ -1,0 +1,185 @@
+//! Addresses and networks.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+/// A caller's address. IPv4 in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(IpAddr);
+
+impl Address {
+    /// Reads `ip`, `ip:port` or `[ip]:port`; `None` if it is none of these (a Unix socket, for example).
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+        let ip = SocketAddr::from_str(text).map(|socket| socket.ip()).or_else(|_| IpAddr::from_str(text)).ok()?;
+        Some(Self(ip.to_canonical()))
+    }
+
+    /// The address's network as bytes: the family, the prefix length, then the masked address; and how many of the
+    /// bytes count.
+    #[must_use]
+    pub fn network(self, ipv4_prefix: u8, ipv6_prefix: u8) -> ([u8; 18], usize) {
+        let mut bytes = [0; 18];
+        let (family, length, prefix) = match self.0 {
+            IpAddr::V4(_) => (4, 6, ipv4_prefix.min(32)),
+            IpAddr::V6(_) => (6, 18, ipv6_prefix.min(128)),
+        };
+        let masked = masked(self.0, prefix).to_be_bytes();
+        // An IPv4 address is held in the low four bytes.
+        let significant = masked.iter().skip(16 - (length - 2));
+        let head = [family, prefix];
+        for (to, from) in bytes.iter_mut().zip(head.iter().chain(significant)) {
+            *to = *from;
+        }
+        (bytes, length)
+    }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}
+
+fn masked(address: IpAddr, prefix: u8) -> u128 {
+    let width = match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    };
+    let host_bits = width - u32::from(prefix).min(width);
+    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+    bits(address) & mask
+}
+
+/// The last entry of a comma-separated list: the one that the nearest proxy added to `x-forwarded-for`.
+#[must_use]
+pub fn last_of_list(value: &[u8]) -> &[u8] {
+    value.rsplit(|&byte| byte == b',').next().unwrap_or(value)
+}
+
+/// A block of addresses, `198.51.100.0/24` or `2001:db8::/32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// Whether the address lies in the block.
+    #[must_use]
+    pub fn contains(&self, address: Address) -> bool {
+        self.address.is_ipv4() == address.0.is_ipv4()
+            && masked(address.0, self.prefix) == masked(self.address, self.prefix)
+    }
+}
+
+/// Text that is no block of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseCidrError;
+
+impl FromStr for Cidr {
+    type Err = ParseCidrError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address = IpAddr::from_str(address).map_err(|_| ParseCidrError)?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| ParseCidrError)?,
+            Some(_) => return Err(ParseCidrError),
+            None => longest,
+        };
+        if prefix > longest || matches!(address, IpAddr::V6(v6) if is_mapped(v6)) {
+            return Err(ParseCidrError);
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+fn is_mapped(address: Ipv6Addr) -> bool {
+    address.to_ipv4_mapped().is_some()
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn network(text: &str) -> Vec<u8> {
+        let (bytes, length) = Address::parse(text.as_bytes()).unwrap().network(24, 48);
+        bytes[..length].to_vec()
+    }
+
+    #[test]
+    fn addresses_come_with_and_without_ports() {
+        for (text, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7:443", "192.0.2.7"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            (" 192.0.2.7 ", "192.0.2.7"),
+        ] {
+            let expected = Address(expected.parse().unwrap());
+            assert_eq!(Address::parse(text.as_bytes()), Some(expected), "{text}");
+        }
+        for text in ["", "@/var/run/socket", "192.0.2", "192.0.2.7:99999", "\u{ff}"] {
+            assert_eq!(Address::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbours_share_a_network() {
+        assert_eq!(network("192.0.2.7"), network("192.0.2.250:1"));
+        assert_ne!(network("192.0.2.7"), network("192.0.3.7"));
+        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:9::4"));
+        assert_ne!(network("2001:db8:1::3"), network("2001:db8:2::3"));
+    }
+
+    #[test]
+    fn blocks_hold_their_addresses_alone() {
+        for (block, address, inside) in [
+            ("198.51.100.0/24", "198.51.100.9", true),
+            ("198.51.100.0/24", "198.51.101.9", false),
+            ("198.51.100.9", "198.51.100.9", true),
+            ("0.0.0.0/0", "203.0.113.1", true),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "203.0.113.1", false),
+            ("2001:db8::/32", "2001:db8:ffff::1", true),
+        ] {
+            let block: Cidr = block.parse().unwrap();
+            let address = Address::parse(address.as_bytes()).unwrap();
+            assert_eq!(block.contains(address), inside, "{block} {address:?}");
+        }
+        for text in ["", "198.51.100.0/33", "198.51.100.0/+4", "198.51.100.0/", "example.org", "::ffff:192.0.2.0/120"] {
+            assert!(text.parse::<Cidr>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_in_every_block_cut_from_it(ip in any::<u32>(), prefix in 0u8..=32) {
+            let address = IpAddr::V4(ip.into());
+            let block = Cidr { address, prefix };
+            prop_assert!(block.contains(Address(address)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(text in any::<Vec<u8>>()) {
+            let _ = Address::parse(&text);
+            let _ = last_of_list(&text);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The APIs that models are offered through. One file a dialect: its paths and the shape of its errors.
+
+mod anthropic;
+mod bedrock;
+mod cohere;
+mod google;
+mod ollama;
+mod openai;
+
+use super::headers::Headers;
+use super::name::Name;
+
+/// What a request asks of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Generate from a conversation or a prompt.
+    Generate,
+    /// Turn text into vectors.
+    Embed,
+    /// Hand in many requests at once.
+    Batch,
+    /// Count tokens, moderate, rerank, list models: calls that yield nothing to learn from.
+    Auxiliary,
+}
+
+impl Operation {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Embed => "embed",
+            Self::Batch => "batch",
+            Self::Auxiliary => "auxiliary",
+        }
+    }
+
+    /// Whether its body has to be a JSON document.
+    #[must_use]
+    pub const fn takes_json(self) -> bool {
+        matches!(self, Self::Generate | Self::Embed)
+    }
+}
+
+/// Why the filter answers in the origin's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 429: too many requests.
+    Throttled,
+    /// 403: not allowed.
+    Rejected,
+}
+
+/// One path of a dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method; a path under another method is another operation.
+    pub method: &'static str,
+    /// How the path ends, so that a prefix added by a gateway does no harm.
+    pub suffix: &'static str,
+    /// What it asks for.
+    pub operation: Operation,
+}
+
+/// An API dialect.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Its name in configuration and reports.
+    pub name: &'static str,
+    /// The paths it claims.
+    pub routes: &'static [Route],
+    /// Writes an error body as this API's servers do, so that its SDKs raise their usual exceptions.
+    pub error: fn(Refusal, message: &str) -> String,
+}
+
+/// A dialect and what was asked in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Api {
+    /// The dialect.
+    pub dialect: &'static Dialect,
+    /// The operation.
+    pub operation: Operation,
+}
+
+/// Every dialect. The first to claim a path has it.
+pub static DIALECTS: [&Dialect; 6] =
+    [&anthropic::DIALECT, &google::DIALECT, &bedrock::DIALECT, &cohere::DIALECT, &ollama::DIALECT, &openai::DIALECT];
+
+/// The dialect of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Dialect> {
+    DIALECTS.into_iter().find(|dialect| dialect.name == name)
+}
+
+/// The dialect in which to answer where the path told none: most software expects OpenAI's.
+#[must_use]
+pub fn fallback() -> &'static Dialect {
+    &openai::DIALECT
+}
+
+/// Which API a request calls. `assume` is the dialect of POST requests whose path no dialect claims.
+#[must_use]
+pub fn classify(method: &[u8], path: &[u8], headers: &Headers<'_>, assume: Option<&'static Dialect>) -> Option<Api> {
+    let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let claimed = DIALECTS.into_iter().find_map(|dialect| {
+        let route = dialect
+            .routes
+            .iter()
+            .find(|route| path.ends_with(route.suffix.as_bytes()) && method == route.method.as_bytes())?;
+        Some(Api { dialect, operation: route.operation })
+    });
+    let claimed = claimed.map(|api| {
+        // Anthropic also answers OpenAI's model list path; the version header says whose list is meant.
+        if api.operation == Operation::Auxiliary && headers.has(Name::AnthropicVersion) {
+            Api { dialect: &anthropic::DIALECT, ..api }
+        } else {
+            api
+        }
+    });
+    claimed.or_else(|| {
+        let dialect = assume?;
+        (method == b"POST").then_some(Api { dialect, operation: Operation::Generate })
+    })
+}
+
+/// Shorthand for the dialects' tables.
+const fn post(suffix: &'static str, operation: Operation) -> Route {
+    Route { method: "POST", suffix, operation }
+}
+
+/// Shorthand for the dialects' tables.
+const fn get(suffix: &'static str, operation: Operation) -> Route {
+    Route { method: "GET", suffix, operation }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(method: &str, path: &str) -> Option<(&'static str, Operation)> {
+        let headers = Headers::new([]);
+        classify(method.as_bytes(), path.as_bytes(), &headers, None).map(|api| (api.dialect.name, api.operation))
+    }
+
+    #[test]
+    fn paths_tell_dialect_and_operation() {
+        use Operation::{Auxiliary, Batch, Embed, Generate};
+        for (method, path, expected) in [
+            ("POST", "/v1/chat/completions", Some(("openai", Generate))),
+            ("POST", "/v1/chat/completions/?x=1", Some(("openai", Generate))),
+            ("POST", "/gateway/eu/v1/chat/completions", Some(("openai", Generate))),
+            ("POST", "/openai/deployments/gpt/chat/completions?api-version=2024-10-21", Some(("openai", Generate))),
+            ("POST", "/v1/completions", Some(("openai", Generate))),
+            ("POST", "/v1/responses", Some(("openai", Generate))),
+            ("POST", "/v1/embeddings", Some(("openai", Embed))),
+            ("POST", "/v1/batches", Some(("openai", Batch))),
+            ("GET", "/v1/models", Some(("openai", Auxiliary))),
+            ("POST", "/v1/messages", Some(("anthropic", Generate))),
+            ("POST", "/v1/messages/batches", Some(("anthropic", Batch))),
+            ("POST", "/v1/messages/count_tokens", Some(("anthropic", Auxiliary))),
+            ("POST", "/v1beta/models/gemini-2.5-pro:generateContent", Some(("google", Generate))),
+            ("POST", "/v1beta/models/g:streamGenerateContent?alt=sse", Some(("google", Generate))),
+            ("POST", "/v1beta/models/g:countTokens", Some(("google", Auxiliary))),
+            ("POST", "/model/anthropic.claude-v2/converse", Some(("bedrock", Generate))),
+            ("POST", "/model/x/invoke-with-response-stream", Some(("bedrock", Generate))),
+            ("POST", "/v2/chat", Some(("cohere", Generate))),
+            ("POST", "/v1/rerank", Some(("cohere", Auxiliary))),
+            ("POST", "/api/chat", Some(("ollama", Generate))),
+            ("POST", "/api/embed", Some(("ollama", Embed))),
+            ("GET", "/v1/chat/completions", None),
+            ("POST", "/v1/threads/t/messages", None),
+            ("GET", "/", None),
+            ("GET", "", None),
+            ("CONNECT", "", None),
+        ] {
+            assert_eq!(classified(method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn an_assumed_dialect_takes_unclaimed_posts_only() {
+        let headers = Headers::new([]);
+        let openai = by_name("openai");
+        let assumed = |method: &str| classify(method.as_bytes(), b"/generate", &headers, openai);
+        assert!(assumed("POST").is_some());
+        assert!(assumed("GET").is_none());
+    }
+
+    #[test]
+    fn errors_are_json_whatever_the_message_says() {
+        let message = "a \"quoted\"\n\u{1} message";
+        for dialect in DIALECTS {
+            for refusal in [Refusal::Throttled, Refusal::Rejected] {
+                let body = (dialect.error)(refusal, message);
+                let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+                assert!(value.to_string().contains("quoted"), "{}", dialect.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The proxy-wasm host: contexts, host calls, metrics. The only module that names the proxy.
+
+pub mod wire;
+
+// Only a proxy provides the functions behind these; clippy and rustdoc read them all the same.
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod exchange;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod plugin;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod raw;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod worker;

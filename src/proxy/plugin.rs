@@ -1,0 +1,158 @@
+//! One plugin configuration: its policy, and the policies of routes that differ from it.
+
+use ahash::RandomState;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use serde_json::Value;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::exchange::Exchange;
+use super::raw;
+use super::wire;
+use super::worker::{REPORT_EVERY, Worker};
+use crate::config::Policy;
+use crate::config::policy;
+use crate::observe::Secret;
+
+/// The environment variable with the operator's secret.
+const SECRET: &str = "SCARECROW_SECRET";
+/// Shorter secrets can be found by trying.
+const SHORTEST_SECRET: usize = 16;
+/// Where VMs of one process share the random secret that stands in for a missing one. The only shared key in use.
+const SHARED_SECRET: &str = "scarecrow.secret";
+/// Policies of so many routes are kept ready.
+const MOST_ROUTES: usize = 64;
+
+/// A checked plugin configuration.
+pub struct Plugin {
+    /// The filter's own policy.
+    pub policy: Rc<Policy>,
+    base: Value,
+    secret: Secret,
+    routes: RefCell<Vec<(Vec<u8>, Option<Rc<Policy>>)>>,
+}
+
+impl Plugin {
+    fn new(text: &str) -> Result<Self, String> {
+        let secret = secret();
+        let base = policy::read(text).map_err(|problems| problems.to_string())?;
+        let policy = Policy::new(&base, &secret.value).map_err(|problems| problems.to_string())?;
+        if secret.is_random && policy.exempt.has_hashes() {
+            return Err(format!(
+                "exempt: hashes hold only under the secret they were made with; set {SECRET} in vm_config.environment_variables"
+            ));
+        }
+        Ok(Self { policy: Rc::new(policy), base, secret: secret.value, routes: RefCell::default() })
+    }
+
+    /// The policy for a request: the filter's own, or the one that its route's metadata makes of it. `Err` holds the
+    /// filter's own where the metadata is no valid policy.
+    pub fn policy_of_route(&self) -> Result<Rc<Policy>, Rc<Policy>> {
+        const METADATA: &[u8] = b"xds\0route_metadata\0filter_metadata\0scarecrow";
+        let Some(metadata) = raw::property(METADATA).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(Rc::clone(&self.policy));
+        };
+        let mut routes = self.routes.borrow_mut();
+        let known = routes.iter().find(|(bytes, _)| *bytes == metadata).map(|(_, policy)| policy.clone());
+        let policy = known.unwrap_or_else(|| {
+            let policy = self.compile_route(&metadata);
+            if routes.len() >= MOST_ROUTES {
+                routes.clear();
+            }
+            routes.push((metadata, policy.clone()));
+            policy
+        });
+        policy.ok_or_else(|| Rc::clone(&self.policy))
+    }
+
+    fn compile_route(&self, metadata: &[u8]) -> Option<Rc<Policy>> {
+        let Some(route) = wire::read_struct(metadata) else {
+            log::error!("scarecrow: route metadata: is not a struct; the filter's own policy is used");
+            return None;
+        };
+        match Policy::for_route(&self.base, &route, &self.secret) {
+            Ok(policy) => Some(Rc::new(policy)),
+            Err(problems) => {
+                for problem in &problems.0 {
+                    log::error!("scarecrow: route metadata: {problem}; the filter's own policy is used");
+                }
+                None
+            }
+        }
+    }
+}
+
+struct FoundSecret {
+    value: Secret,
+    is_random: bool,
+}
+
+fn secret() -> FoundSecret {
+    match std::env::var(SECRET) {
+        Ok(text) if !text.is_empty() => {
+            if text.len() < SHORTEST_SECRET {
+                log::warn!("scarecrow: {SECRET} has {} bytes; use {SHORTEST_SECRET} or more, at random", text.len());
+            }
+            FoundSecret { value: Secret::new(text.as_bytes()), is_random: false }
+        }
+        _ => FoundSecret { value: Secret::new(&random_secret()), is_random: true },
+    }
+}
+
+/// A secret at random, one for all VMs of the process. The VM that checks configuration on the main thread comes
+/// first and leaves it for the workers; on a host without shared data each VM has its own.
+fn random_secret() -> Vec<u8> {
+    if let Some(secret) = raw::shared(SHARED_SECRET).filter(|secret| !secret.is_empty()) {
+        return secret;
+    }
+    log::warn!(
+        "scarecrow: no {SECRET} in vm_config.environment_variables; a random secret is used, so hashes change with every start and differ between hosts"
+    );
+    let random: Vec<u8> = (0..4).flat_map(|i: u8| RandomState::new().hash_one(i).to_le_bytes()).collect();
+    raw::set_shared(SHARED_SECRET, &random);
+    raw::shared(SHARED_SECRET).filter(|secret| !secret.is_empty()).unwrap_or(random)
+}
+
+/// The root context: takes the configuration and makes a context for each request.
+#[derive(Default)]
+pub struct Root {
+    plugin: Option<Rc<Plugin>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        match Plugin::new(&text) {
+            Ok(plugin) => {
+                let mode = if plugin.policy.enforce { "enforce" } else { "observe" };
+                log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
+                self.plugin = Some(Rc::new(plugin));
+                raw::set_tick_period((REPORT_EVERY * 1000.0) as u32);
+                true
+            }
+            Err(problems) => {
+                for problem in problems.lines() {
+                    log::error!("scarecrow: {problem}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        Worker::report();
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        let plugin = self.plugin.as_ref()?;
+        Some(Box::new(Exchange::new(Rc::clone(plugin))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

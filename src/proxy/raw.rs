@@ -1,0 +1,176 @@
+//! Host calls through bindings of our own.
+//!
+//! Two reasons not to use the SDK's: it panics on any status that it does not list, "unimplemented" among them, so
+//! that one optional call on a lesser host kills the VM; and its header calls copy each name and value.
+//! Here a failed call is an absent value.
+#![allow(unsafe_code)] // the host's calls are C functions
+
+use std::ptr::{null, null_mut};
+
+use crate::remember::Time;
+
+const OK: i32 = 0;
+
+/// Which headers a call means.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Map {
+    Request = 0,
+    Response = 2,
+}
+
+/// What a metric is.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Kind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+#[rustfmt::skip]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> i32;
+    fn proxy_get_header_map_value(map: u32, name: *const u8, name_size: usize, data: *mut *mut u8, size: *mut usize) -> i32;
+    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> i32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> i32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> i32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> i32;
+    fn proxy_get_shared_data(key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> i32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> i32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> i32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> i32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> i32;
+    fn proxy_record_metric(id: u32, value: u64) -> i32;
+    fn proxy_send_local_response(
+        status: u32, details: *const u8, details_size: usize, body: *const u8, body_size: usize,
+        headers: *const u8, headers_size: usize, grpc_status: i32,
+    ) -> i32;
+}
+
+/// Makes a call that hands data back.
+fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> i32) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    let status = call(&raw mut data, &raw mut size);
+    if status != OK {
+        return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: the host got this memory from `proxy_on_memory_allocate`, which the SDK answers with a `Vec` of exactly
+    // this capacity, and has written all of it.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// All headers in the order sent, as a map for [`super::wire::pairs`].
+pub fn headers(map: Map) -> Option<Vec<u8>> {
+    // SAFETY: both pointers are valid for a write.
+    returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
+}
+
+/// The first value of a header.
+pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    // SAFETY: the name is readable for its length; both pointers are valid for a write.
+    returned(|data, size| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) })
+}
+
+/// Sets a header, in place of all of its name.
+pub fn set_header(map: Map, name: &str, value: &str) {
+    // SAFETY: name and value are readable for their lengths.
+    let _ =
+        unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// Removes all headers of a name.
+pub fn remove_header(map: Map, name: &[u8]) {
+    // SAFETY: the name is readable for its length.
+    let _ = unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// A property by its path, whose parts are separated by zero bytes.
+pub fn property(path: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: the path is readable for its length; both pointers are valid for a write.
+    returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets a property, which Envoy keeps as filter state `wasm.<name>`.
+pub fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: name and value are readable for their lengths.
+    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// A value that all VMs of this id share.
+pub fn shared(key: &str) -> Option<Vec<u8>> {
+    let mut cas = 0;
+    // SAFETY: the key is readable for its length; all three pointers are valid for a write.
+    returned(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) })
+}
+
+/// Sets a value that all VMs of this id share.
+pub fn set_shared(key: &str, value: &[u8]) {
+    // SAFETY: key and value are readable for their lengths.
+    let _ = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
+}
+
+/// The time; never, if the host has no clock.
+pub fn now() -> Time {
+    let mut time = 0;
+    // SAFETY: the pointer is valid for a write.
+    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    Time(time)
+}
+
+/// Asks to be called so often.
+pub fn set_tick_period(milliseconds: u32) {
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+/// Defines a metric, or finds it again.
+pub fn define_metric(kind: Kind, name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the name is readable for its length; the pointer is valid for a write.
+    let status = unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Adds to a counter or gauge.
+pub fn increment_metric(id: u32, by: u64) {
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_increment_metric(id, by.try_into().unwrap_or(i64::MAX)) };
+}
+
+/// Records a value in a histogram.
+pub fn record_metric(id: u32, value: u64) {
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_record_metric(id, value) };
+}
+
+/// Answers in the origin's place. Returns whether the host took the reply.
+pub fn reply(status: u16, headers: &[u8], body: &[u8]) -> bool {
+    const NO_GRPC: i32 = -1;
+    // SAFETY: headers and body are readable for their lengths; no details are given.
+    let taken = unsafe {
+        proxy_send_local_response(
+            status.into(),
+            null(),
+            0,
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC,
+        )
+    };
+    taken == OK
+}
+
+#[allow(missing_docs)]
+mod start {
+    proxy_wasm::main! {{
+        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+        proxy_wasm::set_root_context(|_| Box::new(super::super::plugin::Root::default()));
+    }}
+}

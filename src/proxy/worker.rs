@@ -1,0 +1,103 @@
+//! What one worker's VM keeps between requests: the engine and the counts. Survives a change of configuration.
+
+use ahash::RandomState;
+use std::cell::RefCell;
+
+use super::raw;
+use crate::config::Policy;
+use crate::engine::Engine;
+use crate::remember::Time;
+use crate::share::metrics::{COUNTS, Counts, HISTOGRAMS};
+
+thread_local! {
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+/// How often counts go to the host, in seconds.
+pub const REPORT_EVERY: f64 = 1.0;
+
+/// One worker's state.
+pub struct Worker {
+    /// The engine.
+    pub engine: Engine,
+    /// Counts since the last report.
+    pub counts: Counts,
+    metrics: [Option<u32>; COUNTS.len()],
+    histograms: [Option<u32>; HISTOGRAMS.len()],
+    reported_at: Time,
+    untimed: u64,
+}
+
+/// A histogram's place in [`HISTOGRAMS`].
+#[derive(Clone, Copy)]
+pub enum Histogram {
+    /// Scores.
+    Score = 0,
+    /// Time spent.
+    Time = 1,
+}
+
+impl Worker {
+    fn new(policy: &Policy) -> Self {
+        Self {
+            engine: Engine::new(policy.principals, RandomState::new()),
+            counts: Counts::default(),
+            metrics: COUNTS.map(|metric| {
+                let kind = if metric.is_gauge { raw::Kind::Gauge } else { raw::Kind::Counter };
+                raw::define_metric(kind, metric.name)
+            }),
+            histograms: HISTOGRAMS.map(|(name, _)| raw::define_metric(raw::Kind::Histogram, name)),
+            reported_at: Time::default(),
+            untimed: 0,
+        }
+    }
+
+    /// Runs with this VM's worker, which is made at the first request: the VMs that only check configuration have
+    /// none.
+    pub fn with<T>(policy: &Policy, run: impl FnOnce(&mut Self) -> T) -> T {
+        WORKER.with_borrow_mut(|worker| run(worker.get_or_insert_with(|| Self::new(policy))))
+    }
+
+    /// Hands the counts to the host if there is a worker: an idle one has counts of its last requests.
+    pub fn report() {
+        WORKER.with_borrow_mut(|worker| {
+            if let Some(worker) = worker {
+                worker.send_counts(raw::now());
+            }
+        });
+    }
+
+    /// Hands the counts to the host if it is time, so that hosts without ticks see them too.
+    pub fn report_if_due(&mut self, now: Time) {
+        if now.seconds_since(self.reported_at) >= REPORT_EVERY {
+            self.send_counts(now);
+        }
+    }
+
+    fn send_counts(&mut self, now: Time) {
+        self.reported_at = now;
+        self.counts.add_table(self.engine.take_table_events());
+        for (index, count) in self.counts.take() {
+            if let Some(Some(id)) = self.metrics.get(index) {
+                raw::increment_metric(*id, count);
+            }
+        }
+    }
+
+    /// Whether this request is one of the sample that is timed.
+    pub fn is_timed(&mut self, one_in: u64) -> bool {
+        self.untimed += 1;
+        let is_timed = self.untimed >= one_in;
+        if is_timed {
+            self.untimed = 0;
+        }
+        is_timed
+    }
+
+    /// Records a value in a histogram.
+    pub fn record(&self, histogram: Histogram, value: u64) {
+        if let Some(Some(id)) = self.histograms.get(histogram as usize) {
+            raw::record_metric(*id, value);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Counts that fade: exponential decay at three horizons.
+
+/// Half-lives in seconds: a minute shows bursts, an hour shows jobs, a day shows campaigns.
+pub const HALF_LIVES: [f64; 3] = [60.0, 3_600.0, 86_400.0];
+
+/// Time gone by since a record's last update, with the share of a count that is left at each horizon.
+#[derive(Clone, Copy, Debug)]
+pub struct Elapsed {
+    /// Seconds, never negative.
+    pub seconds: f64,
+    /// What is left of a count at each of [`HALF_LIVES`], 0 to 1.
+    pub left: [f32; 3],
+}
+
+impl Elapsed {
+    /// The decay over that many seconds.
+    #[must_use]
+    pub fn new(seconds: f64) -> Self {
+        // One exponential gives all three: an hour is a 24th of a day and a minute a 60th of an hour, and
+        // multiplying a double 84 times loses less than a count's float can hold.
+        let [minute, hour, day] = HALF_LIVES;
+        let left_of_day = (-seconds / day).exp2();
+        let left_of_hour = left_of_day.powi((day / hour) as i32);
+        let left_of_minute = left_of_hour.powi((hour / minute) as i32);
+        Self { seconds, left: [left_of_minute as f32, left_of_hour as f32, left_of_day as f32] }
+    }
+
+    /// What is left at the hour's horizon.
+    #[must_use]
+    pub fn left_of_hour(&self) -> f32 {
+        self.left[1]
+    }
+
+    /// What is left at the day's horizon.
+    #[must_use]
+    pub fn left_of_day(&self) -> f32 {
+        self.left[2]
+    }
+}
+
+/// A count of events that halves every minute, every hour and every day, side by side. Merges by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates([f32; 3]);
+
+impl Rates {
+    /// Lets time go by, then counts `amount`.
+    pub fn add(&mut self, elapsed: &Elapsed, amount: f32) {
+        for (count, left) in self.0.iter_mut().zip(elapsed.left) {
+            *count = *count * left + amount;
+        }
+    }
+
+    /// Events per minute, judged over about a minute.
+    #[must_use]
+    pub fn per_minute(&self) -> f32 {
+        self.0[0] * RATE_OF_COUNT
+    }
+
+    /// Events per hour, judged over about an hour.
+    #[must_use]
+    pub fn per_hour(&self) -> f32 {
+        self.0[1] * RATE_OF_COUNT
+    }
+
+    /// Events per day, judged over about a day.
+    #[must_use]
+    pub fn per_day(&self) -> f32 {
+        self.0[2] * RATE_OF_COUNT
+    }
+}
+
+/// A steady stream of r events per half-life settles at r / ln 2.
+const RATE_OF_COUNT: f32 = std::f32::consts::LN_2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_steady_stream_settles_at_its_rate() {
+        let mut rates = Rates::default();
+        let two_seconds = Elapsed::new(2.0);
+        for _ in 0..10_000 {
+            rates.add(&two_seconds, 1.0);
+        }
+        assert!((rates.per_minute() - 30.0).abs() < 1.0, "{rates:?}");
+        assert!((rates.per_hour() / 1800.0 - 1.0).abs() < 0.05, "{rates:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn decay_in_steps_is_decay_at_once(first in 0.0f64..1e5, second in 0.0f64..1e5) {
+            let (a, b) = (Elapsed::new(first), Elapsed::new(second));
+            let whole = Elapsed::new(first + second);
+            for i in 0..3 {
+                prop_assert!((a.left[i] * b.left[i] - whole.left[i]).abs() < 1e-5);
+            }
+        }
+
+        #[test]
+        fn what_is_left_follows_the_half_lives(seconds in 0.0f64..1e6) {
+            let elapsed = Elapsed::new(seconds);
+            for (left, half_life) in elapsed.left.iter().zip(HALF_LIVES) {
+                let exact = (-seconds / half_life).exp2() as f32;
+                prop_assert!((left - exact).abs() <= 1e-6, "{left} {exact}");
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Times between requests: how regular they are, and how many come at once.
+
+use super::decay::Elapsed;
+
+/// A pause longer than this, in seconds, ends a session and tells nothing of its rhythm.
+const SESSION_BREAK: f64 = 600.0;
+/// Requests closer than this, in seconds, were sent side by side: no person and no sequential program that waits
+/// for a model's answer sends them so.
+const SIDE_BY_SIDE: f64 = 0.1;
+
+/// Sums over the intervals of about the last hour. Merges by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Intervals {
+    count: f32,
+    sum: f32,
+    squares: f32,
+    side_by_side: f32,
+}
+
+impl Intervals {
+    /// Counts the interval since the request before.
+    pub fn add(&mut self, elapsed: &Elapsed) {
+        if elapsed.seconds > SESSION_BREAK {
+            return;
+        }
+        let seconds = elapsed.seconds as f32;
+        let left = elapsed.left_of_hour();
+        self.count = self.count * left + 1.0;
+        self.sum = self.sum * left + seconds;
+        self.squares = self.squares * left + seconds * seconds;
+        let close = if elapsed.seconds < SIDE_BY_SIDE { 1.0 } else { 0.0 };
+        self.side_by_side = self.side_by_side * left + close;
+    }
+
+    /// How many intervals of about the last hour count.
+    #[must_use]
+    pub fn count(&self) -> f32 {
+        self.count
+    }
+
+    /// Coefficient of variation: 0 is a metronome, 1 a Poisson process, more is bursts. `None` below 16 intervals.
+    #[must_use]
+    pub fn variation(&self) -> Option<f32> {
+        if self.count < 16.0 || self.sum <= 0.0 {
+            return None;
+        }
+        let mean = self.sum / self.count;
+        let variance = (self.squares / self.count - mean * mean).max(0.0);
+        Some(variance.sqrt() / mean)
+    }
+
+    /// Share of the requests that came within 0.1 s of the one before, 0 to 1, held back while there are few.
+    #[must_use]
+    pub fn side_by_side(&self) -> f32 {
+        // Eight imagined intervals that were apart: two requests at once are no habit.
+        self.side_by_side / (self.count + 8.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(seconds: impl IntoIterator<Item = f64>) -> Intervals {
+        let mut intervals = Intervals::default();
+        for interval in seconds {
+            intervals.add(&Elapsed::new(interval));
+        }
+        intervals
+    }
+
+    #[test]
+    fn a_metronome_has_no_variation_and_bursts_have_much() {
+        let metronome = of([5.0; 100]).variation().unwrap();
+        let bursts = of((0..100).map(|i| if i % 10 == 0 { 30.0 } else { 0.01 })).variation().unwrap();
+        assert!(metronome < 0.01, "{metronome}");
+        assert!(bursts > 2.0, "{bursts}");
+        assert_eq!(of([5.0; 10]).variation(), None);
+    }
+
+    #[test]
+    fn parallel_requests_stand_out_once_they_are_a_habit() {
+        assert!(of([0.01; 2]).side_by_side() < 0.25);
+        assert!(of([0.01; 100]).side_by_side() > 0.9);
+        assert_eq!(of([3.0; 100]).side_by_side(), 0.0);
+    }
+
+    #[test]
+    fn a_pause_between_sessions_is_no_interval() {
+        assert_eq!(of([7_200.0]), Intervals::default());
+    }
+}

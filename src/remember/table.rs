@@ -1,0 +1,208 @@
+//! The table that bounds all memory: set-associative, with an eviction that keeps suspects.
+
+use ahash::RandomState;
+
+use super::record::Record;
+use super::time::Time;
+use crate::observe::Principal;
+
+/// Records a set holds. Eight keys of eight bytes fill one cache line, so a look-up costs one line and its record.
+const WAYS: usize = 8;
+/// Sets that are allocated together, at first use: about 16 KiB, so that an idle filter stays small and a busy one
+/// never allocates more than this within a request.
+const SETS_PER_PAGE: usize = 16;
+
+#[derive(Clone)]
+struct Set {
+    /// A principal's hash; zero is an empty place.
+    keys: [u64; WAYS],
+    records: [Record; WAYS],
+}
+
+/// How often the table took somebody in and dropped somebody, since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableEvents {
+    /// Principals taken in.
+    pub insertions: u64,
+    /// Principals dropped to make room.
+    pub evictions: u64,
+}
+
+/// A bounded map from principals to records.
+///
+/// It holds a configured number of records and never more. Where a set is full, the entry with the least evidence
+/// goes, among equals the one unused for longest: a flood of fresh keys evicts fresh keys, not suspects. Its
+/// weakness: eight suspects in one set can evict each other, one in thousands of sets.
+///
+/// The place of a principal depends on a random seed, so that nobody can aim keys at one set.
+pub struct Table {
+    pages: Box<[Option<Box<[Set]>>]>,
+    set_mask: usize,
+    hasher: RandomState,
+    events: TableEvents,
+}
+
+impl Table {
+    /// A table for that many records, rounded up to a power of two and to at least 128.
+    #[must_use]
+    pub fn new(slots: usize, hasher: RandomState) -> Self {
+        let sets = slots.div_ceil(WAYS).next_power_of_two().max(SETS_PER_PAGE);
+        Self {
+            pages: vec![None; sets / SETS_PER_PAGE].into_boxed_slice(),
+            set_mask: sets - 1,
+            hasher,
+            events: TableEvents::default(),
+        }
+    }
+
+    /// How many records it can hold.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        (self.set_mask + 1) * WAYS
+    }
+
+    /// Bytes that it takes when full.
+    #[must_use]
+    pub fn bytes_when_full(&self) -> usize {
+        (self.set_mask + 1) * size_of::<Set>()
+    }
+
+    fn place(&self, principal: Principal) -> (usize, usize, u64) {
+        let set = self.hasher.hash_one(principal.id) as usize & self.set_mask;
+        (set / SETS_PER_PAGE, set % SETS_PER_PAGE, principal.id.max(1))
+    }
+
+    /// The principal's record, if it is remembered.
+    #[must_use]
+    pub fn get(&self, principal: Principal) -> Option<&Record> {
+        let (page, set, key) = self.place(principal);
+        let set = self.pages.get(page)?.as_ref()?.get(set)?;
+        let way = set.keys.iter().position(|&held| held == key)?;
+        set.records.get(way)
+    }
+
+    /// The principal's record, new if need be; whoever is least worth keeping may be dropped for it.
+    pub fn entry(&mut self, principal: Principal, now: Time) -> &mut Record {
+        let (page, set, key) = self.place(principal);
+        let events = &mut self.events;
+        #[allow(clippy::indexing_slicing)] // `place` masks to the number of sets, and pages × 16 are all of them
+        let page = &mut self.pages[page];
+        let page = page.get_or_insert_with(|| {
+            let empty = Set { keys: [0; WAYS], records: [Record::default(); WAYS] };
+            vec![empty; SETS_PER_PAGE].into_boxed_slice()
+        });
+        #[allow(clippy::indexing_slicing)] // a remainder of 16 in a page of 16
+        let set = &mut page[set];
+        let way = set.keys.iter().position(|&held| held == key).unwrap_or_else(|| {
+            let way = set.least_worth_keeping(now);
+            events.insertions += 1;
+            if let Some(held) = set.keys.get_mut(way) {
+                events.evictions += u64::from(*held != 0);
+                *held = key;
+            }
+            if let Some(record) = set.records.get_mut(way) {
+                *record = Record::default();
+            }
+            way
+        });
+        #[allow(clippy::indexing_slicing)] // a position in an array of eight
+        &mut set.records[way]
+    }
+
+    /// What happened since the last call.
+    pub fn take_events(&mut self) -> TableEvents {
+        std::mem::take(&mut self.events)
+    }
+
+    /// How many principals are remembered. Walks the table: for reports, not for requests.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let sets = self.pages.iter().flatten().flat_map(|page| page.iter());
+        sets.flat_map(|set| set.keys).filter(|&key| key != 0).count()
+    }
+
+    /// Whether nobody is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Set {
+    fn least_worth_keeping(&self, now: Time) -> usize {
+        // Evidence in steps of half a logit: less is noise, and there the longer unused goes.
+        let worth = |record: &Record| ((record.evidence_at(now).max(0.0) * 2.0) as u32, record.last_seen);
+        self.keys
+            .iter()
+            .position(|&key| key == 0)
+            .or_else(|| {
+                let ways = self.records.iter().enumerate();
+                ways.min_by_key(|(_, record)| worth(record)).map(|(way, _)| way)
+            })
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Kind;
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+
+    fn table(slots: usize) -> Table {
+        Table::new(slots, RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn key(id: u64) -> Principal {
+        Principal { kind: Kind::Credential, id }
+    }
+
+    #[test]
+    fn a_principal_is_found_again() {
+        let mut table = table(1024);
+        table.entry(key(7), START).request(START);
+        assert_eq!(table.get(key(7)).unwrap().last_seen, START);
+        assert!(table.get(key(8)).is_none());
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn the_hash_zero_is_a_principal_too() {
+        let mut table = table(1024);
+        table.entry(key(0), START).request(START);
+        assert!(table.get(key(0)).is_some());
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_fresh_keys_stays_within_bounds_and_leaves_the_suspect() {
+        let mut table = table(4096);
+        let suspect = table.entry(key(1), START);
+        suspect.request(START);
+        suspect.evidence = 3.0;
+        let flood = 1_000_000;
+        for id in 0..flood {
+            let now = START.plus_seconds(id as f64 / 1000.0);
+            table.entry(key(crate::observe::hash::mix(id)), now).request(now);
+        }
+        assert_eq!(table.len(), table.capacity());
+        assert_eq!(table.get(key(1)).map(|record| record.first_seen), Some(START));
+        let events = table.take_events();
+        assert_eq!(events.insertions, flood + 1);
+        assert_eq!(events.insertions - events.evictions, table.capacity() as u64);
+    }
+
+    #[test]
+    fn an_old_suspicion_fades_and_makes_room() {
+        let mut table = table(128);
+        let suspect = table.entry(key(1), START);
+        suspect.request(START);
+        suspect.evidence = 3.0;
+        for id in 0..10_000 {
+            let now = START.plus_seconds(30.0 * 86_400.0 + id as f64);
+            table.entry(key(crate::observe::hash::mix(id)), now).request(now);
+        }
+        assert!(table.get(key(1)).is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! What a caller does after it was asked to wait: 429 as a question.
+
+use super::decay::Elapsed;
+use super::time::Time;
+
+/// Requests this soon after a 429, in seconds, were on their way already and answer nothing.
+const IN_FLIGHT: f64 = 0.5;
+
+/// Counts of requests that kept and that broke a wait we asked for, over about a day. Merges by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waits {
+    asked_at: Time,
+    until: Time,
+    disregarded: f32,
+    heeded: f32,
+}
+
+impl Waits {
+    /// The caller was answered 429 and told to wait for so many seconds.
+    pub fn ask(&mut self, now: Time, seconds: f64) {
+        // A later 429 prolongs the wait, and the first one started it.
+        if !self.until.is_set() {
+            self.asked_at = now;
+        }
+        self.until = self.until.max(now.plus_seconds(seconds));
+    }
+
+    /// A request came.
+    pub fn add(&mut self, now: Time, elapsed: &Elapsed) {
+        let left = elapsed.left_of_day();
+        self.disregarded *= left;
+        self.heeded *= left;
+        if !self.until.is_set() {
+            return;
+        }
+        if now >= self.until {
+            self.heeded += 1.0;
+            self.until = Time::default();
+        } else if now.seconds_since(self.asked_at) > IN_FLIGHT {
+            self.disregarded += 1.0;
+        }
+    }
+
+    /// The clock stepped: a wait that was asked for in the other time means nothing.
+    pub fn forget_open_wait(&mut self) {
+        self.until = Time::default();
+    }
+
+    /// Share of answers that disregarded the wait, 0 to 1, held back while there are few.
+    #[must_use]
+    pub fn disregard(&self) -> f32 {
+        // Four imagined waits that were kept: one impatient retry is no habit.
+        self.disregarded / (self.disregarded + self.heeded + 4.0)
+    }
+
+    /// Whether the caller was asked to wait of late, so that a retry is to be expected.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.until.is_set() || self.disregarded + self.heeded > 0.01
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten 429s with a wait of 2 s, each followed by requests after so many seconds.
+    fn disregard(requests: &[f64]) -> f32 {
+        let mut waits = Waits::default();
+        let mut now = Time(1_700_000_000_000_000_000);
+        for _ in 0..10 {
+            waits.ask(now, 2.0);
+            for &seconds in requests {
+                waits.add(now.plus_seconds(seconds), &Elapsed::new(seconds));
+            }
+            now = now.plus_seconds(10.0);
+        }
+        waits.disregard()
+    }
+
+    #[test]
+    fn waiting_clears_and_impatience_shows() {
+        assert_eq!(disregard(&[2.0]), 0.0);
+        assert_eq!(disregard(&[0.01, 2.0]), 0.0, "in flight");
+        assert!(disregard(&[1.0, 2.0]) > 0.4);
+        assert!(disregard(&[0.6, 1.0, 1.2, 1.5]) > 0.7);
+    }
+
+    #[test]
+    fn one_impatient_retry_is_no_habit() {
+        let mut waits = Waits::default();
+        let now = Time(1_700_000_000_000_000_000);
+        waits.ask(now, 2.0);
+        waits.add(now.plus_seconds(1.0), &Elapsed::new(1.0));
+        assert!(waits.disregard() <= 0.2);
+    }
+}

@@ -1,0 +1,210 @@
+//! The metrics table, and the counts of one worker between two reports to the host.
+
+use crate::judge::Action;
+use crate::observe::BadBody;
+use crate::remember::TableEvents;
+
+/// A counter's or gauge's place in [`COUNTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Count {
+    /// Requests seen.
+    Requests,
+    /// Requests to no known API.
+    OtherPaths,
+    /// Calls that yield nothing to learn from.
+    Auxiliary,
+    /// Exempted by credential.
+    ExemptCredential,
+    /// Exempted by account.
+    ExemptAccount,
+    /// Exempted by network.
+    ExemptNetwork,
+    /// Exempted by route.
+    ExemptRoute,
+    /// Verdict: pass.
+    Pass,
+    /// Verdict: tag.
+    Tag,
+    /// Verdict: advise.
+    Advise,
+    /// Verdict: throttle.
+    Throttle,
+    /// Verdict: reroute.
+    Reroute,
+    /// Verdict: reject.
+    Reject,
+    /// 429 answered by the filter.
+    Replied429,
+    /// 403 answered by the filter.
+    Replied403,
+    /// 429 answered by the origin.
+    Origin429,
+    /// Requests without a body where one is needed.
+    BadBodyEmpty,
+    /// Requests with a body that is not JSON where JSON is needed.
+    BadBodyNotJson,
+    /// Inbound headers removed because their names are the filter's.
+    SpoofedHeaders,
+    /// Route metadata that is no valid policy.
+    BadRoutePolicies,
+    /// Principals taken into the table.
+    TableInsertions,
+    /// Principals dropped from the table to make room.
+    TableEvictions,
+    /// Principals in the tables of all workers.
+    TablePrincipals,
+}
+
+/// What a host has to know to define a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name. The part after `action.`, `reason.`, `by.` or `source.` becomes a tag where Envoy's `stats_tags`
+    /// say so.
+    pub name: &'static str,
+    /// It can fall.
+    pub is_gauge: bool,
+    /// What it counts.
+    pub doc: &'static str,
+}
+
+const fn counter(name: &'static str, doc: &'static str) -> Metric {
+    Metric { name, is_gauge: false, doc }
+}
+
+/// Every counter and gauge, in the order of [`Count`].
+pub const COUNTS: [Metric; 23] = [
+    counter("scarecrow.requests", "Requests seen."),
+    counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
+    counter(
+        "scarecrow.unscored.reason.auxiliary",
+        "Calls that yield nothing to learn from (token counts, model lists): let through unscored.",
+    ),
+    counter("scarecrow.exempt.by.credential", "Requests let through unscored because the credential is exempt."),
+    counter("scarecrow.exempt.by.account", "Requests let through unscored because the account is exempt."),
+    counter("scarecrow.exempt.by.network", "Requests let through unscored because the network is exempt."),
+    counter("scarecrow.exempt.by.route", "Requests let through unscored because the route is exempt."),
+    counter("scarecrow.verdicts.action.pass", "Verdicts: let through untouched."),
+    counter(
+        "scarecrow.verdicts.action.tag",
+        "Verdicts: tagged. In observe mode verdicts are counted and not carried out.",
+    ),
+    counter("scarecrow.verdicts.action.advise", "Verdicts: tagged with advice."),
+    counter("scarecrow.verdicts.action.throttle", "Verdicts: held to a rate."),
+    counter("scarecrow.verdicts.action.reroute", "Verdicts: marked for another route."),
+    counter("scarecrow.verdicts.action.reject", "Verdicts: rejected."),
+    counter("scarecrow.answers.source.filter.status.429", "429 answered by the filter."),
+    counter("scarecrow.answers.source.filter.status.403", "403 answered by the filter."),
+    counter("scarecrow.answers.source.origin.status.429", "429 answered by the origin."),
+    counter("scarecrow.bad_bodies.reason.empty", "Requests without a body to an operation that needs one."),
+    counter(
+        "scarecrow.bad_bodies.reason.not_json",
+        "Requests whose content type is not JSON to an operation that needs JSON.",
+    ),
+    counter("scarecrow.spoofed_headers", "Inbound x-scarecrow-* headers removed."),
+    counter(
+        "scarecrow.bad_route_policies",
+        "Requests on a route whose metadata is no valid policy; the filter's own policy was used.",
+    ),
+    counter("scarecrow.table.insertions", "Principals taken into a worker's table."),
+    counter("scarecrow.table.evictions", "Principals dropped from a worker's full table."),
+    Metric { name: "scarecrow.table.principals", is_gauge: true, doc: "Principals in the tables of all workers." },
+];
+
+const _: () = assert!(COUNTS.len() == Count::TablePrincipals as usize + 1);
+
+/// Every histogram: its name and what it records.
+pub const HISTOGRAMS: [(&str, &str); 2] = [
+    ("scarecrow.score", "Scores of all verdicts, in points."),
+    ("scarecrow.time_ns", "Nanoseconds spent deciding about one request, of a sample."),
+];
+
+impl Count {
+    /// The counter of an action's verdicts.
+    #[must_use]
+    pub const fn of_action(action: Action) -> Self {
+        match action {
+            Action::Pass => Self::Pass,
+            Action::Tag => Self::Tag,
+            Action::Advise => Self::Advise,
+            Action::Throttle => Self::Throttle,
+            Action::Reroute => Self::Reroute,
+            Action::Reject => Self::Reject,
+        }
+    }
+
+    /// The counter of a bad body.
+    #[must_use]
+    pub const fn of_bad_body(reason: BadBody) -> Self {
+        match reason {
+            BadBody::Empty => Self::BadBodyEmpty,
+            BadBody::NotJson => Self::BadBodyNotJson,
+        }
+    }
+}
+
+/// Counts since the last report. A host call per count and request would cost more than the counting; the host
+/// reads these once a second instead.
+#[derive(Clone, Debug, Default)]
+pub struct Counts([u64; COUNTS.len()]);
+
+impl Counts {
+    /// Counts one.
+    pub fn add(&mut self, count: Count) {
+        self.add_many(count, 1);
+    }
+
+    /// Counts many.
+    pub fn add_many(&mut self, count: Count, amount: u64) {
+        if let Some(value) = self.0.get_mut(count as usize) {
+            *value = value.saturating_add(amount);
+        }
+    }
+
+    /// Takes over what happened in the table.
+    pub fn add_table(&mut self, events: TableEvents) {
+        self.add_many(Count::TableInsertions, events.insertions);
+        self.add_many(Count::TableEvictions, events.evictions);
+        self.add_many(Count::TablePrincipals, events.insertions.saturating_sub(events.evictions));
+    }
+
+    /// Hands out what has been counted, by place in [`COUNTS`], and starts anew.
+    pub fn take(&mut self) -> impl Iterator<Item = (usize, u64)> {
+        let counts = std::mem::take(&mut self.0);
+        counts.into_iter().enumerate().filter(|&(_, count)| count != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_is_counted_under_its_name() {
+        for action in Action::ALL {
+            let metric = COUNTS[Count::of_action(action) as usize];
+            assert!(metric.name.ends_with(action.name()), "{}", metric.name);
+        }
+        assert!(COUNTS[Count::BadBodyNotJson as usize].name.ends_with("not_json"));
+        assert!(COUNTS[Count::ExemptRoute as usize].name.ends_with("exempt.by.route"));
+        assert!(COUNTS[Count::SpoofedHeaders as usize].name.ends_with("spoofed_headers"));
+    }
+
+    #[test]
+    fn counts_are_handed_out_once() {
+        let mut counts = Counts::default();
+        counts.add(Count::Requests);
+        counts.add_table(TableEvents { insertions: 3, evictions: 1 });
+        let taken: Vec<_> = counts.take().map(|(index, count)| (COUNTS[index].name, count)).collect();
+        assert_eq!(
+            taken,
+            [
+                ("scarecrow.requests", 1),
+                ("scarecrow.table.insertions", 3),
+                ("scarecrow.table.evictions", 1),
+                ("scarecrow.table.principals", 2),
+            ]
+        );
+        assert_eq!(counts.take().count(), 0);
+    }
+}
