@@ -15,8 +15,7 @@ impl Score {
     /// A score; what lies outside 0 to 100 is brought to the nearer end.
     #[must_use]
     pub fn new(value: f32) -> Self {
-        // `max` also turns an undefined number into 0.
-        Self(value.max(0.0).min(100.0))
+        Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 100.0) })
     }
 
     /// The score as a number.

@@ -52,14 +52,9 @@ const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
 pub const fn public(bytes: &[u8]) -> u64 {
     let mut hash = PHI ^ (bytes.len() as u64);
     let mut rest = bytes;
-    loop {
-        match rest {
-            [a, b, c, d, e, f, g, h, tail @ ..] => {
-                hash = mix(hash ^ u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
-                rest = tail;
-            }
-            _ => break,
-        }
+    while let [a, b, c, d, e, f, g, h, tail @ ..] = rest {
+        hash = mix(hash ^ u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
+        rest = tail;
     }
     let mut last = 0u64;
     while let [byte, tail @ ..] = rest {

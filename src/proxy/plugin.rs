@@ -30,13 +30,20 @@ pub struct Plugin {
     pub policy: Rc<Policy>,
     base: Value,
     secret: Secret,
-    routes: RefCell<Vec<(Vec<u8>, Option<Rc<Policy>>)>>,
+    routes: RefCell<Vec<RoutePolicy>>,
 }
 
+/// A route's metadata as it came, and the policy that it makes; `None` where it is no valid one.
+type RoutePolicy = (Vec<u8>, Option<Rc<Policy>>);
+
 impl Plugin {
-    fn new(text: &str) -> Result<Self, String> {
+    /// `bytes` is what the configuration holds: a struct as Envoy serialises it, or JSON text.
+    fn new(bytes: &[u8]) -> Result<Self, String> {
         let secret = secret();
-        let base = policy::read(text).map_err(|problems| problems.to_string())?;
+        let base = match wire::read_struct(bytes) {
+            Some(base) => base,
+            None => policy::read(&String::from_utf8_lossy(bytes)).map_err(|problems| problems.to_string())?,
+        };
         let policy = Policy::new(&base, &secret.value).map_err(|problems| problems.to_string())?;
         if secret.is_random && policy.exempt.has_hashes() {
             return Err(format!(
@@ -125,8 +132,7 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        match Plugin::new(&text) {
+        match Plugin::new(&bytes) {
             Ok(plugin) => {
                 let mode = if plugin.policy.enforce { "enforce" } else { "observe" };
                 log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
