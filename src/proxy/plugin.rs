@@ -21,6 +21,11 @@ const SECRET: &str = "SCARECROW_SECRET";
 const SHORTEST_SECRET: usize = 16;
 /// Where VMs of one process share the random secret that stands in for a missing one. The only shared key in use.
 const SHARED_SECRET: &str = "scarecrow.secret";
+/// What a route's metadata says to us, in a form that tells one route from another but has lost the types. Cheap to
+/// ask for where it is absent.
+const ROUTE_POLICY: &[u8] = b"xds\0route_metadata\0filter_metadata\0scarecrow";
+/// All of a route's metadata, as protobuf.
+const ROUTE_METADATA: &[u8] = b"xds\0route_metadata";
 /// Policies of so many routes are kept ready.
 const MOST_ROUTES: usize = 64;
 
@@ -56,37 +61,36 @@ impl Plugin {
     /// The policy for a request: the filter's own, or the one that its route's metadata makes of it. `Err` holds the
     /// filter's own where the metadata is no valid policy.
     pub fn policy_of_route(&self) -> Result<Rc<Policy>, Rc<Policy>> {
-        const METADATA: &[u8] = b"xds\0route_metadata\0filter_metadata\0scarecrow";
-        let Some(metadata) = raw::property(METADATA).filter(|bytes| !bytes.is_empty()) else {
+        let Some(bytes) = raw::property(ROUTE_POLICY).filter(|bytes| !bytes.is_empty()) else {
             return Ok(Rc::clone(&self.policy));
         };
         let mut routes = self.routes.borrow_mut();
-        let known = routes.iter().find(|(bytes, _)| *bytes == metadata).map(|(_, policy)| policy.clone());
+        let known = routes.iter().find(|(known, _)| *known == bytes).map(|(_, policy)| policy.clone());
         let policy = known.unwrap_or_else(|| {
-            let policy = self.compile_route(&metadata);
+            let policy = self.compile_route();
             if routes.len() >= MOST_ROUTES {
                 routes.clear();
             }
-            routes.push((metadata, policy.clone()));
+            routes.push((bytes, policy.clone()));
             policy
         });
         policy.ok_or_else(|| Rc::clone(&self.policy))
     }
 
-    fn compile_route(&self, metadata: &[u8]) -> Option<Rc<Policy>> {
-        let Some(route) = wire::read_struct(metadata) else {
-            log::error!("scarecrow: route metadata: is not a struct; the filter's own policy is used");
-            return None;
+    fn compile_route(&self) -> Option<Rc<Policy>> {
+        let metadata = raw::property(ROUTE_METADATA).unwrap_or_default();
+        let compiled = match wire::read_metadata(&metadata, "scarecrow") {
+            Some(route) => Policy::for_route(&self.base, &route, &self.secret).map_err(|problems| problems.to_string()),
+            None => Err("cannot be read".to_owned()),
         };
-        match Policy::for_route(&self.base, &route, &self.secret) {
-            Ok(policy) => Some(Rc::new(policy)),
-            Err(problems) => {
-                for problem in &problems.0 {
+        compiled
+            .inspect_err(|problems| {
+                for problem in problems.lines() {
                     log::error!("scarecrow: route metadata: {problem}; the filter's own policy is used");
                 }
-                None
-            }
-        }
+            })
+            .ok()
+            .map(Rc::new)
     }
 }
 

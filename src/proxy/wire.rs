@@ -68,27 +68,48 @@ pub fn read_struct(bytes: &[u8]) -> Option<Value> {
     structure(bytes, DEEPEST)
 }
 
+/// Reads one namespace of an Envoy `core.v3.Metadata` as JSON.
+#[must_use]
+pub fn read_metadata(mut bytes: &[u8], namespace: &str) -> Option<Value> {
+    while !bytes.is_empty() {
+        // Field 1 maps namespaces to structs, field 2 to typed messages.
+        if let Field { number: 1, content: Content::Bytes(entry) } = Field::take(&mut bytes)? {
+            let (key, value) = map_entry(entry)?;
+            if key == namespace.as_bytes() {
+                return read_struct(value);
+            }
+        }
+    }
+    None
+}
+
 fn structure(mut bytes: &[u8], depth: u8) -> Option<Value> {
     let depth = depth.checked_sub(1)?;
     let mut object = Map::new();
     while !bytes.is_empty() {
-        let Field { number: 1, content: Content::Bytes(mut entry) } = Field::take(&mut bytes)? else {
+        let Field { number: 1, content: Content::Bytes(entry) } = Field::take(&mut bytes)? else {
             return None;
         };
-        let (mut key, mut value) = (String::new(), Value::Null);
-        while !entry.is_empty() {
-            match Field::take(&mut entry)? {
-                Field { number: 1, content: Content::Bytes(text) } => key = utf8(text)?,
-                Field { number: 2, content: Content::Bytes(inner) } => value = any(inner, depth)?,
-                _ => return None,
-            }
-        }
-        object.insert(key, value);
+        let (key, value) = map_entry(entry)?;
+        object.insert(utf8(key)?, value_of(value, depth)?);
     }
     Some(Value::Object(object))
 }
 
-fn any(mut bytes: &[u8], depth: u8) -> Option<Value> {
+/// The key and the value of a protobuf map's entry.
+fn map_entry(mut entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
+    while !entry.is_empty() {
+        match Field::take(&mut entry)? {
+            Field { number: 1, content: Content::Bytes(bytes) } => key = bytes,
+            Field { number: 2, content: Content::Bytes(bytes) } => value = bytes,
+            _ => return None,
+        }
+    }
+    Some((key, value))
+}
+
+fn value_of(mut bytes: &[u8], depth: u8) -> Option<Value> {
     let mut value = Value::Null;
     while !bytes.is_empty() {
         value = match Field::take(&mut bytes)? {
@@ -111,7 +132,7 @@ fn list(mut bytes: &[u8], depth: u8) -> Option<Value> {
         let Field { number: 1, content: Content::Bytes(item) } = Field::take(&mut bytes)? else {
             return None;
         };
-        items.push(any(item, depth)?);
+        items.push(value_of(item, depth)?);
     }
     Some(Value::Array(items))
 }
@@ -175,14 +196,7 @@ mod tests {
 
     #[test]
     fn a_struct_reads_as_json() {
-        // {"mode": "observe", "actions": [{"at": 50}], "x": true, "n": null}
-        let bytes = [
-            b"\x0a\x11\x0a\x04mode\x12\x09\x1a\x07observe".as_slice(),
-            b"\x0a\x24\x0a\x07actions\x12\x19\x32\x17\x0a\x15\x2a\x13\x0a\x11\x0a\x02at\x12\x0b\x11",
-            &50f64.to_le_bytes(),
-            b"\x12\x00",
-        ];
-        let mode = bytes[0];
+        let mode = b"\x0a\x11\x0a\x04mode\x12\x09\x1a\x07observe";
         assert_eq!(read_struct(mode), Some(json!({"mode": "observe"})));
         assert_eq!(read_struct(b"\x0a\x07\x0a\x01x\x12\x02\x20\x01"), Some(json!({"x": true})));
         assert_eq!(read_struct(b"\x0a\x07\x0a\x01n\x12\x02\x08\x00"), Some(json!({"n": null})));
@@ -190,6 +204,19 @@ mod tests {
         number.extend(2.5f64.to_le_bytes());
         assert_eq!(read_struct(&number), Some(json!({"b": 2.5})));
         assert_eq!(read_struct(b""), Some(json!({})));
+    }
+
+    #[test]
+    fn metadata_is_read_by_namespace() {
+        let policy = b"\x0a\x11\x0a\x04mode\x12\x09\x1a\x07observe";
+        let entry = |namespace: &[u8]| {
+            let key = [&[0x0a, namespace.len() as u8][..], namespace].concat();
+            let value = [&[0x12, policy.len() as u8][..], policy].concat();
+            [&[0x0a, (key.len() + value.len()) as u8][..], &key, &value].concat()
+        };
+        let metadata = [entry(b"other"), b"\x12\x00".to_vec(), entry(b"scarecrow")].concat();
+        assert_eq!(read_metadata(&metadata, "scarecrow"), Some(json!({"mode": "observe"})));
+        assert_eq!(read_metadata(&metadata, "absent"), None);
     }
 
     #[test]
@@ -227,6 +254,7 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(bytes in any::<Vec<u8>>()) {
             let _ = pairs(&bytes).count();
             let _ = read_struct(&bytes);
+            let _ = read_metadata(&bytes, "scarecrow");
         }
     }
 }

