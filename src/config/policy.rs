@@ -31,7 +31,7 @@ pub struct Policy {
     pub reroute: Box<str>,
     /// Who is let through unscored.
     pub exempt: Exempt,
-    /// All access-log fields for every verdict.
+    /// Access-log fields for every verdict, not only from the first step on.
     pub log_all: bool,
     /// Principals that each worker remembers.
     pub principals: usize,

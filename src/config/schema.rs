@@ -160,7 +160,7 @@ pub const FIELDS: &[Field] = &[
         "access_log",
         Type::Word(&["noted", "all"]),
         r#""noted""#,
-        "The score is in filter state for every verdict. `noted`: action, reasons and subject from the first step on. `all`: for every verdict.",
+        "Verdicts whose score, action, reasons and subject are put in filter state for access logs. `noted`: from the first step on. `all`: every one.",
     ),
     global("memory", Type::Object, "{}", "How much is remembered."),
     global(

@@ -21,8 +21,7 @@ const SECRET: &str = "SCARECROW_SECRET";
 const SHORTEST_SECRET: usize = 16;
 /// Where VMs of one process share the random secret that stands in for a missing one. The only shared key in use.
 const SHARED_SECRET: &str = "scarecrow.secret";
-/// What a route's metadata says to us, in a form that tells one route from another but has lost the types. Cheap to
-/// ask for where it is absent.
+/// What a route's metadata says to us, in a form that tells one route from another but has lost the types.
 const ROUTE_POLICY: &[u8] = b"xds\0route_metadata\0filter_metadata\0scarecrow";
 /// All of a route's metadata, as protobuf.
 const ROUTE_METADATA: &[u8] = b"xds\0route_metadata";
@@ -59,19 +58,28 @@ impl Plugin {
     }
 
     /// The policy for a request: the filter's own, or the one that its route's metadata makes of it. `Err` holds the
-    /// filter's own where the metadata is no valid policy.
-    pub fn policy_of_route(&self) -> Result<Rc<Policy>, Rc<Policy>> {
-        let Some(bytes) = raw::property(ROUTE_POLICY).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(Rc::clone(&self.policy));
+    /// filter's own where the metadata is no valid policy. `route` is the metadata as JSON, if the host wrote it down
+    /// for us; else it is asked for.
+    pub fn policy_of_route(&self, route: Option<&[u8]>) -> Result<Rc<Policy>, Rc<Policy>> {
+        let asked;
+        let key = match route {
+            Some(json) => json,
+            None => {
+                asked = raw::property(ROUTE_POLICY).unwrap_or_default();
+                &asked
+            }
         };
+        if key.is_empty() || key == b"-" {
+            return Ok(Rc::clone(&self.policy));
+        }
         let mut routes = self.routes.borrow_mut();
-        let known = routes.iter().find(|(known, _)| *known == bytes).map(|(_, policy)| policy.clone());
+        let known = routes.iter().find(|(known, _)| known == key).map(|(_, policy)| policy.clone());
         let policy = known.unwrap_or_else(|| {
             let policy = self.compile_route();
             if routes.len() >= MOST_ROUTES {
                 routes.clear();
             }
-            routes.push((bytes, policy.clone()));
+            routes.push((key.to_vec(), policy.clone()));
             policy
         });
         policy.ok_or_else(|| Rc::clone(&self.policy))

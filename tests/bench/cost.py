@@ -45,7 +45,7 @@ CONNECTION = """
               on_request_headers:
               - object_key: scarecrow.connection
                 factory_key: envoy.string
-                format_string: { text_format_source: { inline_string: "address=%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% ja4=t13d1812h1_85036bcba153_d41ae481755e" } }"""
+                format_string: { text_format_source: { inline_string: "address=%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% ja4=%TLS_JA4_FINGERPRINT% route=%METADATA(ROUTE:scarecrow)%" } }"""
 
 
 def wasm(name: str, module: Path, policy: dict) -> str:
@@ -65,9 +65,9 @@ TAGGED = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
 VARIANTS = {
     "no filter": "",
     "a filter that does nothing": wasm("noop", NOOP, {}),
-    "Scarecrow, nothing to tag": wasm("quiet", MODULE, QUIET),
-    "the same, address and JA4 from filter state": CONNECTION + wasm("state", MODULE, QUIET),
-    "Scarecrow, tagged with reasons": wasm("tagged", MODULE, TAGGED),
+    "Scarecrow, nothing to tag": CONNECTION + wasm("quiet", MODULE, QUIET),
+    "the same without set_filter_state before it": wasm("bare", MODULE, QUIET),
+    "Scarecrow, tagged with reasons": CONNECTION + wasm("tagged", MODULE, TAGGED),
 }
 
 

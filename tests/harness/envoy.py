@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = ROOT / "target/wasm32-wasip1/release/scarecrow.wasm"
+MODULE = ROOT / "target/scarecrow.wasm"
 SECRET = "a secret for tests and demonstrations"
 
 
