@@ -309,7 +309,7 @@ mod tests {
     fn no_text_at_all_is_a_policy_that_observes() {
         let policy = Policy::parse("", &secret()).unwrap();
         assert!(!policy.enforce);
-        assert_eq!(policy.steps.start_of(Action::Throttle), Some(Score::new(75.0)));
+        assert_eq!(policy.steps.start_of(Action::Throttle), Some(Score::new(85.0)));
         assert_eq!(policy.principals, 65_536);
         assert_eq!(policy.model, Model::built_in());
     }

@@ -67,7 +67,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "actions",
         Type::Objects,
-        r#"[{"at":50,"do":"tag"},{"at":65,"do":"advise"},{"at":75,"do":"throttle"},{"at":95,"do":"reject"}]"#,
+        r#"[{"at":40,"do":"tag"},{"at":75,"do":"advise"},{"at":85,"do":"throttle"},{"at":95,"do":"reject"}]"#,
         "What is done from which score on. Steps that are reached add up; each action at most once.",
     ),
     field("actions[].at", Type::Score, "", "The lowest score at which the action is taken, 0 to 100."),

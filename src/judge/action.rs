@@ -58,8 +58,7 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Steps(Vec<Step>);
 
-/// Log-odds that a kind of evidence must add to count as grounds: at the prior of 3 %, one such kind alone leads to
-/// 8 %.
+/// Log-odds that a kind of evidence must add to count as grounds: from a prior of 5 % one such kind alone leads to 8 %.
 const GROUNDS: f32 = 0.5;
 
 impl Steps {

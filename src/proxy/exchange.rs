@@ -75,7 +75,7 @@ impl Exchange {
             let outcome = worker.engine.request(&observation, &policy, now);
             worker.counts.add(count_of(&outcome));
             if let Outcome::Judged(verdict) = &outcome {
-                worker.record(Histogram::Score, verdict.score.points().into());
+                worker.note_score(verdict.score);
             }
             worker.report_if_due(now);
             (outcome, started)

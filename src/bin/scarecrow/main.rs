@@ -1,2 +1,100 @@
-//! x
-fn main() {}
+//! The `scarecrow` command: checks policies, replays recorded traffic, hashes keys for exemptions.
+#![forbid(unsafe_code)]
+
+mod check;
+mod documents;
+mod har;
+mod hash;
+mod replay;
+mod report;
+mod statistics;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Keeps harvesters off a model: the filter's companion for operators and analysts.
+#[derive(Parser)]
+#[command(name = "scarecrow", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  scarecrow check policy.yaml envoy/demo.yaml
+  scarecrow replay monday.har.gz tuesday.jsonl --config policy.yaml
+  scarecrow replay week.jsonl --explain credential:0123456789abcdef
+  printf %s \"$KEY\" | SCARECROW_SECRET=… scarecrow hash credential
+
+Exit status: 0 all is well, 1 a policy has problems, 2 something could not be read or done.";
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Replay(replay::Arguments),
+    Hash(hash::Arguments),
+    /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors
+    Reference {
+        /// A JSON schema (draft 2020-12) in place of Markdown
+        #[arg(long)]
+        json_schema: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Hash(arguments) => hash::run(&arguments),
+        Command::Reference { json_schema } => {
+            print(&if json_schema { pretty(&scarecrow::config::schema::json_schema()) } else { reference() })
+        }
+    };
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("scarecrow: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+/// Writes to standard output. A reader that has seen enough and closed the pipe is no error.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Every field of a policy as a Markdown table.
+fn reference() -> String {
+    use scarecrow::config::schema::{FIELDS, Type};
+    let mut text = String::from("| field | default | accepted | what it does |\n| --- | --- | --- | --- |\n");
+    for field in FIELDS {
+        let accepted = match field.kind {
+            Type::Object | Type::Objects => String::new(),
+            Type::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Type::Score => "0 to 100".to_owned(),
+            Type::Number(of, least, most) => format!("{least} to {most} {of}"),
+            Type::Whole(of, least, most) => format!("{least} to {most} {of}"),
+            Type::Text(most) => format!("text, up to {most} bytes"),
+            Type::Header => "a header's name in lower case".to_owned(),
+            Type::Metadata => "`namespace/key`".to_owned(),
+            Type::Principals(kind) => format!("a list of `{kind}:hash`"),
+            Type::Networks => "a list of networks".to_owned(),
+            Type::Names => "a list of names".to_owned(),
+            Type::Model => "an object".to_owned(),
+        };
+        let default = if matches!(field.kind, Type::Object) || field.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", field.default)
+        };
+        let only = if field.per_route { "" } else { " Not by route." };
+        text.push_str(&format!("| `{}` | {default} | {accepted} | {}{only} |\n", field.path, field.doc));
+    }
+    text
+}

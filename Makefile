@@ -1,0 +1,71 @@
+# Needs Rust (cargo), Python 3.10 or later and make; everything else is installed below the repository as needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+WASM := target/scarecrow.wasm
+SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
+export PYTHONPATH := tests
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help wasm demo serve test unit e2e lint bench bench-engine docs clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+wasm: $(WASM) ## Build the filter, target/scarecrow.wasm
+
+$(WASM): $(SOURCES) tests/build-wasm.sh
+	@tests/build-wasm.sh . target
+	@python3 src/proxy/trim_exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
+	@echo "$@: $$(stat -c %s $@) bytes"
+
+# The filter with a fault that tests can ask for, and a filter that does nothing to measure against.
+target/faulty/scarecrow.wasm: $(SOURCES) tests/build-wasm.sh
+	@tests/build-wasm.sh . target/faulty --features fault-injection
+	@python3 src/proxy/trim_exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
+
+target/noop/wasm32-wasip1/release/noop.wasm: benches/noop/Cargo.toml benches/noop/src/lib.rs tests/build-wasm.sh
+	@tests/build-wasm.sh benches/noop target/noop
+
+target/release/scarecrow: $(SOURCES)
+	@cargo build --quiet --release --bin scarecrow
+
+$(VENV)/installed: tests/requirements.txt
+	@tests/install-python.sh $(VENV)
+	@touch $@
+
+demo: $(WASM) target/release/scarecrow $(VENV)/installed ## Run real clients, honest and harvesting, through a real Envoy
+	@$(PYTHON) -m demo
+
+serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
+	@$(PYTHON) -m demo --serve
+
+test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy
+
+unit:
+	@cargo test --quiet
+
+e2e: $(WASM) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
+
+lint: ## Check formatting and lints; warnings are errors
+	@cargo fmt --check
+	@cargo clippy --quiet --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
+
+bench: $(WASM) target/noop/wasm32-wasip1/release/noop.wasm $(VENV)/installed ## Measure what the filter costs in a real Envoy
+	@$(PYTHON) -m bench.cost $(BENCH)
+
+bench-engine: ## Measure the engine natively
+	@cargo bench --bench engine
+
+docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
+	@target/release/scarecrow reference > docs/policy.md.new
+	@python3 tests/splice.py docs/policy.md docs/policy.md.new && rm docs/policy.md.new
+	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
+
+clean: ## Remove everything built or installed
+	@rm -rf target $(VENV)

@@ -1,0 +1,244 @@
+//! Recorded traffic: HAR 1.2 documents, or one HAR entry a line, plain or gzipped.
+
+use anyhow::{Context, Result, anyhow};
+use flate2::read::MultiGzDecoder;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// One exchange, as far as replay reads it. Unknown fields are skipped, as HAR demands.
+#[derive(Deserialize)]
+pub struct Entry<'a> {
+    #[serde(rename = "startedDateTime", borrow)]
+    pub started: Cow<'a, str>,
+    #[serde(borrow)]
+    pub request: Request<'a>,
+    #[serde(borrow, default)]
+    pub response: Response<'a>,
+    #[serde(rename = "_client", borrow, default)]
+    pub client: Client<'a>,
+    #[serde(rename = "_label", borrow, default)]
+    pub label: Option<Label<'a>>,
+    #[serde(rename = "_usage", default)]
+    pub usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+pub struct Request<'a> {
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    #[serde(borrow)]
+    pub url: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub headers: Vec<Header<'a>>,
+    #[serde(rename = "postData", default)]
+    pub body: Option<IgnoredAny>,
+    #[serde(rename = "bodySize", default = "unknown_size")]
+    pub body_size: i64,
+}
+
+fn unknown_size() -> i64 {
+    -1
+}
+
+#[derive(Deserialize)]
+pub struct Header<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub value: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Default)]
+pub struct Response<'a> {
+    #[serde(default)]
+    pub status: i32,
+    #[serde(borrow, default)]
+    pub headers: Vec<Header<'a>>,
+    #[serde(borrow, default)]
+    pub content: Content<'a>,
+}
+
+#[derive(Deserialize, Default)]
+pub struct Content<'a> {
+    #[serde(borrow, default)]
+    pub text: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize, Default)]
+pub struct Client<'a> {
+    #[serde(borrow, default)]
+    pub address: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub ja4: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+pub struct Label<'a> {
+    #[serde(default)]
+    pub harvest: Option<bool>,
+    #[serde(borrow, default)]
+    pub campaign: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub actor: Option<Cow<'a, str>>,
+}
+
+/// Token counts under the names that the APIs use.
+#[derive(Deserialize, Clone, Copy)]
+pub struct Usage {
+    #[serde(alias = "completion_tokens", alias = "candidatesTokenCount", alias = "outputTokens", default)]
+    pub output_tokens: Option<f64>,
+}
+
+impl Entry<'_> {
+    /// Output tokens: from `_usage`, else from a `usage` object in a JSON response.
+    pub fn output_tokens(&self) -> Option<f64> {
+        #[derive(Deserialize)]
+        struct Body {
+            #[serde(alias = "usageMetadata")]
+            usage: Option<Usage>,
+        }
+        let recorded = || {
+            let text = self.response.content.text.as_deref()?;
+            serde_json::from_str::<Body>(text).ok()?.usage
+        };
+        self.usage.or_else(recorded)?.output_tokens
+    }
+
+    /// The value of a response header.
+    pub fn response_header(&self, name: &str) -> Option<&str> {
+        let header = self.response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        Some(&header.value)
+    }
+}
+
+/// Reads a file and hands each entry to `each`. `progress` hears how many bytes of the file were read.
+pub fn read(
+    path: &Path,
+    progress: impl Fn(u64) + 'static,
+    each: &mut dyn FnMut(&Entry<'_>) -> Result<()>,
+) -> Result<()> {
+    let name = path.display().to_string();
+    let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    let counted = Counted { inner: file, progress: Box::new(progress) };
+    let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    let stream: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) };
+    let mut stream = BufReader::with_capacity(1 << 20, stream);
+
+    let plain = name.trim_end_matches(".gz");
+    if plain.ends_with(".jsonl") || plain.ends_with(".ndjson") {
+        lines(&mut stream, &name, each)
+    } else {
+        let mut failure = None;
+        let mut document = serde_json::Deserializer::from_reader(stream);
+        let read = Document { each, failure: &mut failure }.deserialize(&mut document);
+        match (failure, read) {
+            (Some(error), _) => Err(error).context(name),
+            (None, read) => {
+                read.map_err(|error| anyhow!("{name}: {error}; for one entry a line use the ending .jsonl"))
+            }
+        }
+    }
+}
+
+fn lines(stream: &mut dyn BufRead, name: &str, each: &mut dyn FnMut(&Entry<'_>) -> Result<()>) -> Result<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let length = stream.read_until(b'\n', &mut line).with_context(|| format!("cannot read {name}"))?;
+        if length == 0 {
+            return Ok(());
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let entry = serde_json::from_slice(&line).map_err(|error| anyhow!("{name}, line {number}: {error}"))?;
+        each(&entry).with_context(|| format!("{name}, line {number}"))?;
+    }
+    Ok(())
+}
+
+/// Counts what is read from the file.
+struct Counted {
+    inner: File,
+    progress: Box<dyn Fn(u64)>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        (self.progress)(length as u64);
+        Ok(length)
+    }
+}
+
+/// Walks a HAR document and handles its entries one by one, so that it never stands in memory as a whole.
+struct Document<'e> {
+    each: &'e mut dyn FnMut(&Entry<'_>) -> Result<()>,
+    failure: &'e mut Option<anyhow::Error>,
+}
+
+/// `{"log": {"entries": […]}}`: the same visitor serves each level; `path` says what is still to be entered.
+struct Level<'e, 'd> {
+    path: &'static [&'static str],
+    document: &'d mut Document<'e>,
+}
+
+impl<'de> DeserializeSeed<'de> for Document<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        Level { path: &["log", "entries"], document: &mut self }.deserialize(deserializer)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.path.is_empty() { deserializer.deserialize_seq(self) } else { deserializer.deserialize_map(self) }
+    }
+}
+
+impl<'de> Visitor<'de> for Level<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.first() {
+            Some(name) => write!(f, "a HAR document with {name}"),
+            None => f.write_str("a list of HAR entries"),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (name, path) = self.path.split_first().unwrap_or((&"", &[]));
+        let mut is_there = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == *name {
+                is_there = true;
+                map.next_value_seed(Level { path, document: self.document })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if is_there {
+            Ok(())
+        } else {
+            Err(serde::de::Error::custom(format_args!("not a HAR document: it has no {name}")))
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element::<Entry<'_>>()? {
+            if let Err(error) = (self.document.each)(&entry) {
+                *self.document.failure = Some(error);
+                return Err(serde::de::Error::custom("stopped"));
+            }
+        }
+        Ok(())
+    }
+}

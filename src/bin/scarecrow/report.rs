@@ -1,0 +1,341 @@
+//! What a replay found, for people and for programs.
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use scarecrow::config::Policy;
+use scarecrow::judge::{Action, Verdict};
+use scarecrow::observe::Principal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::replay::Step;
+use crate::statistics::{auc, quantile};
+
+/// The actions that a report tells apart; to pass is none.
+const ACTIONS: [Action; 5] = [Action::Tag, Action::Advise, Action::Throttle, Action::Reroute, Action::Reject];
+
+/// One actor: a label's, else a credential's.
+pub struct Actor {
+    /// Its name.
+    pub name: String,
+    /// The principal of its first request.
+    pub subject: Principal,
+    harvest: Option<bool>,
+    campaign: Option<String>,
+    requests: u64,
+    tokens: f64,
+    highest: f64,
+    /// For each of [`ACTIONS`], where it or a stronger one was first taken.
+    first: [Option<First>; ACTIONS.len()],
+}
+
+/// Where an action was first taken.
+#[derive(Clone, Copy)]
+struct First {
+    /// The judged request's number, from 1.
+    request: u64,
+    /// Tokens that got through before.
+    tokens: f64,
+    /// The strongest reason.
+    reason: Option<&'static str>,
+}
+
+impl Actor {
+    /// An actor of whom nothing is known.
+    pub fn new(name: String, subject: Principal) -> Self {
+        Self { name, subject, harvest: None, campaign: None, requests: 0, tokens: 0.0, highest: 0.0, first: [None; 5] }
+    }
+
+    /// Takes a label in. Whoever harvests once is a harvester.
+    pub fn learn(&mut self, harvest: Option<bool>, campaign: Option<&str>) {
+        if let Some(harvest) = harvest {
+            self.harvest = Some(harvest || self.harvest == Some(true));
+        }
+        if self.campaign.is_none() {
+            self.campaign = campaign.map(str::to_owned);
+        }
+    }
+
+    /// Takes a verdict in.
+    pub fn judged(&mut self, verdict: &Verdict, tokens: f64) {
+        self.requests += 1;
+        self.highest = self.highest.max(f64::from(verdict.score.value()));
+        for (first, action) in self.first.iter_mut().zip(ACTIONS) {
+            if first.is_none() && verdict.action >= action {
+                let reason = verdict.reasons.iter().next().map(|reason| reason.feature);
+                *first = Some(First { request: self.requests, tokens: self.tokens, reason });
+            }
+        }
+        self.tokens += tokens;
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.harvest {
+            Some(true) => "harvest",
+            Some(false) => "honest",
+            None => "unlabelled",
+        }
+    }
+}
+
+/// Figures about one action, or about any.
+struct Figures {
+    caught: usize,
+    honest_touched: usize,
+    unlabelled_touched: usize,
+    tokens_leaked_fraction: Option<f64>,
+    requests_to_first: Vec<f64>,
+    reasons: BTreeMap<&'static str, usize>,
+}
+
+impl Figures {
+    fn of(actors: &[Actor], index: usize) -> Self {
+        let of = |harvest: Option<bool>| actors.iter().filter(move |actor| actor.harvest == harvest);
+        let first = |actor: &Actor| actor.first.get(index).copied().flatten();
+        let touched = |harvest| of(harvest).filter(|actor| first(actor).is_some()).count();
+        let harvested: f64 = of(Some(true)).map(|actor| actor.tokens).sum();
+        let leaked: f64 = of(Some(true)).map(|actor| first(actor).map_or(actor.tokens, |first| first.tokens)).sum();
+        let firsts: Vec<First> = of(Some(true)).filter_map(first).collect();
+        let mut reasons = BTreeMap::new();
+        for reason in firsts.iter().filter_map(|first| first.reason) {
+            *reasons.entry(reason).or_insert(0) += 1;
+        }
+        Self {
+            caught: touched(Some(true)),
+            honest_touched: touched(Some(false)),
+            unlabelled_touched: touched(None),
+            tokens_leaked_fraction: (harvested > 0.0).then(|| leaked / harvested),
+            requests_to_first: firsts.iter().map(|first| first.request as f64).collect(),
+            reasons,
+        }
+    }
+
+    fn json(&self) -> Value {
+        let mut requests = self.requests_to_first.clone();
+        let p50 = quantile(&mut requests, 0.5);
+        let p95 = quantile(&mut requests, 0.95);
+        json!({
+            "caught": self.caught,
+            "honest_touched": self.honest_touched,
+            "unlabelled_touched": self.unlabelled_touched,
+            "tokens_leaked_fraction": self.tokens_leaked_fraction,
+            "requests_to_first_action": {"p50": p50, "p95": p95},
+            "reasons": self.reasons,
+        })
+    }
+}
+
+/// The whole report.
+pub struct Report<'a> {
+    actors: &'a [Actor],
+    exchanges: usize,
+    tokens_known: bool,
+    elapsed: Duration,
+}
+
+impl<'a> Report<'a> {
+    /// A report on these actors.
+    pub fn new(actors: &'a [Actor], exchanges: usize, tokens_known: bool, elapsed: Duration) -> Self {
+        Self { actors, exchanges, tokens_known, elapsed }
+    }
+
+    fn count(&self, harvest: Option<bool>) -> usize {
+        self.actors.iter().filter(|actor| actor.harvest == harvest).count()
+    }
+
+    fn auc(&self) -> Option<f64> {
+        let scores = |harvest| -> Vec<f64> {
+            let of = self.actors.iter().filter(|actor| actor.harvest == Some(harvest));
+            of.map(|actor| actor.highest).collect()
+        };
+        auc(&scores(true), &scores(false))
+    }
+
+    fn per_second(&self) -> f64 {
+        self.exchanges as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Actors touched and seen, by kind and campaign.
+    fn campaigns(&self) -> BTreeMap<(&'static str, &str), (usize, usize)> {
+        let mut campaigns = BTreeMap::new();
+        for actor in self.actors {
+            let key = (actor.kind(), actor.campaign.as_deref().unwrap_or("-"));
+            let (touched, all) = campaigns.entry(key).or_insert((0, 0));
+            *touched += usize::from(actor.first.iter().any(Option::is_some));
+            *all += 1;
+        }
+        campaigns
+    }
+
+    /// One object. The figures at the top are about any action, a tag included; `by_action` has each action's own.
+    pub fn json(&self) -> Value {
+        let mut report = json!({
+            "exchanges": self.exchanges,
+            "actors": {
+                "harvest": self.count(Some(true)), "honest": self.count(Some(false)), "unlabelled": self.count(None),
+            },
+            "auc": self.auc(),
+            "tokens_from": if self.tokens_known { "usage" } else { "requests" },
+            "exchanges_per_second": self.per_second().round(),
+        });
+        let any = Figures::of(self.actors, 0).json();
+        if let (Value::Object(report), Value::Object(any)) = (&mut report, any) {
+            report.extend(any);
+            let by_action = ACTIONS
+                .iter()
+                .enumerate()
+                .map(|(index, action)| (action.name().to_owned(), Figures::of(self.actors, index).json()));
+            report.insert("by_action".to_owned(), Value::Object(by_action.collect()));
+            let campaigns = self.campaigns().into_iter().map(|((kind, campaign), (touched, all))| {
+                json!({"kind": kind, "campaign": campaign, "touched": touched, "actors": all})
+            });
+            report.insert("campaigns".to_owned(), campaigns.collect());
+        }
+        report
+    }
+
+    /// Tables for a person.
+    pub fn text(&self, policy: &Policy) -> String {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "{} exchanges of {} actors: {} harvest, {} honest, {} without a label\n",
+            self.exchanges,
+            self.actors.len(),
+            self.count(Some(true)),
+            self.count(Some(false)),
+            self.count(None)
+        );
+        let mut table = table(&[
+            "action",
+            "at",
+            "harvest caught",
+            "honest touched",
+            "unlabelled",
+            "leaked before",
+            "requests before p50 / p95",
+            "deciding reasons",
+        ]);
+        for (index, action) in ACTIONS.iter().enumerate() {
+            let Some(start) = policy.steps.start_of(*action) else { continue };
+            let mut figures = Figures::of(self.actors, index);
+            let p50 = quantile(&mut figures.requests_to_first, 0.5);
+            let p95 = quantile(&mut figures.requests_to_first, 0.95);
+            let mut reasons: Vec<_> = figures.reasons.iter().collect();
+            reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let reasons: Vec<String> = reasons.iter().take(3).map(|(name, count)| format!("{name} {count}")).collect();
+            table.add_row([
+                format!("{} or more", action.name()),
+                start.value().to_string(),
+                format!("{} of {}", figures.caught, self.count(Some(true))),
+                format!("{} of {}", figures.honest_touched, self.count(Some(false))),
+                figures.unlabelled_touched.to_string(),
+                figures.tokens_leaked_fraction.map_or("-".to_owned(), |leaked| format!("{:.1} %", leaked * 100.0)),
+                p50.zip(p95).map_or("-".to_owned(), |(p50, p95)| format!("{p50} / {p95}")),
+                reasons.join(", "),
+            ]);
+        }
+        let _ = writeln!(out, "{table}\n");
+
+        let mut by_kind = self::table(&["kind", "campaign", "touched", "actors"]);
+        for ((kind, campaign), (touched, all)) in self.campaigns() {
+            by_kind.add_row([kind.to_owned(), campaign.to_owned(), touched.to_string(), all.to_string()]);
+        }
+        let _ = writeln!(out, "{by_kind}\n");
+        let of = if self.tokens_known { "output tokens" } else { "requests (no usage is recorded)" };
+        let _ = writeln!(out, "Leaked before: the share of all harvesters' {of} that got through before the action.");
+        if let Some(auc) = self.auc() {
+            let _ = writeln!(out, "ROC area by actor: {auc:.4}");
+        }
+        let _ = writeln!(out, "{:.0} exchanges a second", self.per_second());
+        if !policy.enforce {
+            let _ = writeln!(out, "The policy's mode is observe: the filter would count these actions and take none.");
+        }
+        out
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    table
+}
+
+/// One actor's steps for a person. Requests that changed neither the action nor the score are left out and counted.
+pub fn timeline(actor: &Actor, steps: &[Step]) -> String {
+    let mut out = format!("{} ({}), {}, {} requests\n\n", actor.name, actor.subject, actor.kind(), steps.len());
+    let mut shown: Option<(u8, Action)> = None;
+    let mut skipped = 0;
+    for step in steps {
+        let Some(verdict) = &step.verdict else {
+            skipped += 1;
+            continue;
+        };
+        let now = (verdict.score.points(), verdict.action);
+        if shown == Some(now) {
+            skipped += 1;
+            continue;
+        }
+        shown = Some(now);
+        let style = colour(verdict.action);
+        let wait = verdict.wait.map(|seconds| format!(" (429, wait {seconds} s)")).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "{}  {:10}  {style}{:>3}  {:8}{style:#}  {}{wait}",
+            timestamp(step),
+            step.operation,
+            now.0,
+            verdict.action.name(),
+            verdict.reasons
+        );
+    }
+    if skipped > 0 {
+        let _ = writeln!(out, "\n{skipped} requests that changed nothing are not shown");
+    }
+    out
+}
+
+/// The same for a program: every step, one JSON object a line.
+pub fn timeline_json(actor: &Actor, steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        let reasons = |verdict: &Verdict| -> Value {
+            verdict
+                .reasons
+                .iter()
+                .map(|reason| json!({"feature": reason.feature, "log_odds": reason.contribution}))
+                .collect()
+        };
+        let line = json!({
+            "actor": actor.name,
+            "time": timestamp(step),
+            "operation": step.operation,
+            "score": step.verdict.as_ref().map(|verdict| verdict.score.value()),
+            "action": step.verdict.as_ref().map(|verdict| verdict.action.name()),
+            "wait_seconds": step.verdict.as_ref().and_then(|verdict| verdict.wait),
+            "reasons": step.verdict.as_ref().map(reasons),
+        });
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+fn timestamp(step: &Step) -> String {
+    let nanoseconds = i128::from(step.time.0);
+    jiff::Timestamp::from_nanosecond(nanoseconds).map_or_else(|_| "-".to_owned(), |time| format!("{time:.3}"))
+}
+
+fn colour(action: Action) -> Style {
+    let colour = match action {
+        Action::Pass => return Style::new(),
+        Action::Tag | Action::Advise => AnsiColor::Yellow,
+        Action::Throttle | Action::Reroute => AnsiColor::Magenta,
+        Action::Reject => AnsiColor::Red,
+    };
+    colour.on_default()
+}

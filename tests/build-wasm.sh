@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds a crate for wasm32-wasip1: build-wasm.sh CRATE-FOLDER TARGET-FOLDER [CARGO OPTIONS]
+#
+# The target comes from rustup where rustup can fetch it. Elsewhere Debian's packages bring a Rust that builds the
+# standard library from source.
+set -euo pipefail
+crate=$1 target=$2
+shift 2
+
+fail() {
+    echo "build-wasm: $*" >&2
+    exit 1
+}
+
+command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
+
+has_target() {
+    local library
+    library=$(rustc --print target-libdir --target wasm32-wasip1 2>/dev/null) && [ -d "$library" ]
+}
+
+build() {
+    cargo build --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release --lib --target wasm32-wasip1 "$@"
+}
+
+# SCARECROW_TOOLCHAIN=debian takes the second way even where the first would do.
+if [ "${SCARECROW_TOOLCHAIN:-}" != debian ]; then
+    if ! has_target && command -v rustup >/dev/null; then
+        echo "Installing the wasm32-wasip1 target with rustup" >&2
+        rustup target add wasm32-wasip1 >/dev/null 2>&1 || true
+    fi
+    if has_target; then
+        build "$@"
+        exit
+    fi
+fi
+
+packages="rustc-web cargo-web rust-web-src rust-web-llvm lld wasi-libc"
+if ! dpkg -s $packages >/dev/null 2>&1; then
+    command -v apt-get >/dev/null || fail "rustup cannot fetch the target wasm32-wasip1 (is the network missing?), and there is no apt-get to install Debian's"
+    root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "rustup cannot fetch the target wasm32-wasip1, and installing Debian's packages needs root: run as root 'apt-get install $packages'"
+        root=(sudo)
+    fi
+    echo "rustup cannot fetch wasm32-wasip1; installing Debian's packages: $packages" >&2
+    "${root[@]}" apt-get update -qq >/dev/null || fail "apt-get update failed: is the network missing?"
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null ||
+        fail "apt-get could not install $packages"
+fi
+# rustup's cargo stands before Debian's in PATH, so call that by its path. proxy-wasm defines `_initialize` itself, so no
+# start-up object is linked.
+export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
+export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-C link-self-contained=no -L native=/usr/lib/wasm32-wasi -C target-feature=+simd128"
+/usr/bin/cargo build --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release --lib \
+    --target wasm32-wasip1 -Zbuild-std=std,panic_abort "$@"

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes a virtual environment with what the demo and the tests run: install-python.sh FOLDER
+set -euo pipefail
+venv=$1
+here=$(dirname "$0")
+
+fail() {
+    echo "install-python: $*" >&2
+    exit 1
+}
+
+command -v python3 >/dev/null || fail "python3 is missing: install Python 3.10 or later"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "$(python3 --version) is too old: install Python 3.10 or later"
+if ! [ -x "$venv/bin/pip" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" || fail "python3 cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)"
+fi
+echo "Installing Envoy and the clients into $venv (about 800 MB, a minute or so)" >&2
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt" ||
+    fail "pip could not install $here/requirements.txt: is the network missing?"
