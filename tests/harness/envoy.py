@@ -47,7 +47,7 @@ class Envoy:
     """Runs while the `with` block does. `replace` maps texts of the configuration to what should stand there."""
 
     def __init__(self, config: str, folder: Path, ports: dict[int, int], replace: dict[str, str] | None = None,
-                 workers: int = 1, environment: dict[str, str] | None = None):
+                 workers: int = 1, environment: dict[str, str] | None = None, options: list[str] | None = None):
         text = (ROOT / config).read_text() if "\n" not in config else config
         for old, new in (replace or {}).items():
             if old not in text:
@@ -57,7 +57,7 @@ class Envoy:
         text = re.sub(r"port_value: (\d+)", lambda m: f"port_value: {ports.get(int(m[1]), m[1])}", text)
         self.ports = ports
         self.folder = folder
-        self.workers = workers
+        self.options = ["--concurrency", str(workers), *(options or ["--file-flush-interval-msec", "100"])]
         self.environment = {"SCARECROW_SECRET": SECRET} if environment is None else environment
         folder.mkdir(parents=True, exist_ok=True)
         self.config = (folder / "envoy.yaml").resolve()
@@ -80,7 +80,8 @@ class Envoy:
         with open(self.log, "wb") as log:
             # A session of its own, so that a Ctrl-C reaches us first and we end it in order.
             self.process = subprocess.Popen(
-                self.command("--concurrency", str(self.workers), "--base-id", str(os.getpid() % 1000 * 100 + free_port() % 100)),
+                # No shared memory for hot restarts, so that several Envoys do not meet there.
+                self.command(*self.options, "--disable-hot-restart"),
                 cwd=ROOT, stdout=log, stderr=log, env=self._environment(), start_new_session=True)
         try:
             self._wait_until_ready()
