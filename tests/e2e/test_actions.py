@@ -1,0 +1,202 @@
+"""What each action does, as clients and origins see it."""
+
+import time
+
+import anthropic
+import openai
+import pytest
+from conftest import CHAT, ours
+
+from harness.origin import Origin
+
+TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
+THROTTLE_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}],
+                "throttle": {"requests_per_minute": 6, "burst": 2, "longest_wait_seconds": 30}}
+REJECT_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "reject"}]}
+
+# A Python SDK that sends what only browsers and Node send: one kind of evidence. Forty requests at once are another.
+SUSPICIOUS = {"sec-fetch-mode": "cors"}
+
+
+def say(client):
+    if isinstance(client, openai.OpenAI):
+        return client.chat.completions.create(**CHAT)
+    return client.messages.create(max_tokens=9, **CHAT)
+
+
+def both(gateway, **options):
+    return gateway.openai(**options), gateway.anthropic(**options)
+
+
+def test_an_ordinary_conversation_reaches_the_model_untouched(gateway):
+    gate = gateway()
+    for client in both(gate):
+        assert say(client)
+    stream = gate.openai().chat.completions.create(stream=True, **CHAT)
+    assert len(list(stream)) > 5
+    assert len(gate.model.received) == 3 and not gate.suspects.received
+    assert all(ours(received) == {} for received in gate.model.received)
+
+
+def test_a_tagged_request_takes_the_route_for_tagged_ones_and_tells_the_origin_why(gateway):
+    gate = gateway(TAG_ALL)
+    say(gate.openai())
+    assert not gate.model.received
+    headers = ours(gate.suspects.received[0])
+    assert headers["x-scarecrow-action"] == "tag"
+    assert 0 <= int(headers["x-scarecrow-score"]) <= 100
+    assert "x-scarecrow-reasons" in headers and "x-scarecrow-advice" not in headers
+
+
+def test_steps_that_are_reached_add_up(gateway):
+    actions = [{"at": 0, "do": action} for action in ("tag", "advise", "reroute")]
+    gate = gateway({"mode": "enforce", "actions": actions, "reroute": {"value": "decoy"}})
+    say(gate.openai())
+    headers = ours(gate.suspects.received[0])
+    assert headers["x-scarecrow-action"] == "reroute"
+    assert headers["x-scarecrow-advice"] == "hide-reasoning"
+    assert headers["x-scarecrow-route"] == "decoy"
+
+
+def test_nothing_about_the_score_reaches_a_client(gateway):
+    echo = Origin()
+    gate = gateway(TAG_ALL, model=echo)
+    gate.suspects.response_headers = {"x-scarecrow-score": "1", "x-scarecrow-reasons": "echoed", "x-kept": "1"}
+    answer = gate.http().post("/v1/chat/completions", json=CHAT)
+    assert answer.headers["x-kept"] == "1"
+    assert not [name for name in answer.headers if "scarecrow" in name]
+
+
+@pytest.mark.parametrize("sdk, expected", [("openai", openai.RateLimitError), ("anthropic", anthropic.RateLimitError)])
+def test_a_throttled_sdk_raises_its_own_error_and_learns_how_long_to_wait(gateway, sdk, expected):
+    gate = gateway(THROTTLE_ALL)
+    client = getattr(gate, sdk)()
+    say(client), say(client)
+    with pytest.raises(expected) as refused:
+        say(client)
+    assert 1 <= int(refused.value.response.headers["retry-after"]) <= 30
+    assert "wait" in str(refused.value)
+    assert "scarecrow" not in str(refused.value.response.headers) + refused.value.response.text
+    assert len(gate.model.received) + len(gate.suspects.received) == 2
+
+
+def test_a_throttle_holds_one_key_and_not_its_neighbour(gateway):
+    gate = gateway(THROTTLE_ALL)
+    for _ in range(2):
+        say(gate.openai("sk-busy"))
+    with pytest.raises(openai.RateLimitError):
+        say(gate.openai("sk-busy"))
+    assert say(gate.openai("sk-other"))
+
+
+@pytest.mark.parametrize(
+    "sdk, expected", [("openai", openai.PermissionDeniedError), ("anthropic", anthropic.PermissionDeniedError)])
+def test_a_rejected_sdk_raises_its_own_error(gateway, sdk, expected):
+    gate = gateway(REJECT_ALL)
+    client = getattr(gate, sdk)(default_headers=SUSPICIOUS)
+    with pytest.raises(expected):
+        for _ in range(60):
+            say(client)
+
+
+def test_one_kind_of_evidence_rejects_nobody(gateway):
+    gate = gateway(REJECT_ALL)
+    for client in both(gate):
+        for _ in range(30):
+            say(client)
+
+
+def test_observing_touches_nothing_and_still_judges(gateway):
+    policy = THROTTLE_ALL | {"mode": "observe", "access_log": "all"}
+    gate = gateway(policy)
+    for _ in range(6):
+        say(gate.openai())
+    assert [ours(received) for received in gate.model.received] == [{}] * 6
+    time.sleep(0.5)
+    assert [entry["action"] for entry in gate.envoy.access_log()] == ["throttle"] * 6
+
+
+def test_headers_that_belong_to_the_filter_are_removed_from_requests(gateway):
+    for policy in ({"mode": "observe"}, TAG_ALL):
+        gate = gateway(policy)
+        spoofed = {"x-scarecrow-score": "0", "X_Scarecrow_Action": "pass", "x-scarecrow-anything": "1", "x-mine": "1"}
+        gate.http().post("/v1/chat/completions", json=CHAT, headers=spoofed)
+        gate.http().get("/elsewhere", headers=spoofed)
+        reached = gate.model.received + gate.suspects.received
+        assert len(reached) == 2
+        for received in reached:
+            names = {name.lower().replace("_", "-") for name, _ in received.headers}
+            assert "x-scarecrow-anything" not in names and received.header("x-mine") == "1"
+            assert ours(received).get("x-scarecrow-score") != "0" or "x-scarecrow-reasons" in names
+
+
+def test_a_route_can_have_a_mode_of_its_own(gateway):
+    gate = gateway(THROTTLE_ALL)
+    client = gate.http(headers={"authorization": "Bearer sk-internal"})
+    answers = [client.post("/internal/v1/chat/completions", json=CHAT).status_code for _ in range(5)]
+    assert answers == [200] * 5
+    answers = [client.post("/v1/chat/completions", json=CHAT).status_code for _ in range(5)]
+    assert 429 in answers
+
+
+@pytest.mark.parametrize("through_filter_state", [True, False])
+def test_a_bad_route_policy_is_reported_and_the_filters_own_is_used(gateway, through_filter_state):
+    def change(manager, _):
+        routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+        internal = next(route for route in routes if route["name"] == "internal")
+        internal["metadata"] = {"filter_metadata": {"scarecrow": {"mode": "observed", "throttle": {"burst": 0}}}}
+        if not through_filter_state:
+            manager["http_filters"] = manager["http_filters"][1:]
+
+    gate = gateway(THROTTLE_ALL, change)
+    client = gate.http(headers={"authorization": "Bearer sk-internal"})
+    answers = [client.post("/internal/v1/chat/completions", json=CHAT).status_code for _ in range(4)]
+    assert answers == [200, 200, 429, 429]
+    log = gate.envoy.log.read_text()
+    assert 'route metadata: mode: "observed" is not known; use observe or enforce; did you mean observe?' in log
+    assert "route metadata: throttle.burst: 0 is not a whole number of requests; use 1 to 10000" in log
+    time.sleep(1.5)
+    assert gate.envoy.metrics()["scarecrow_bad_route_policies{}"] == 4
+
+
+def test_without_the_filter_state_the_filter_asks_for_itself(gateway):
+    def change(manager, _):
+        manager["http_filters"] = manager["http_filters"][1:]
+
+    gate = gateway(THROTTLE_ALL | {"access_log": "all"}, change)
+    client = gate.http()
+    assert [client.post("/internal/v1/chat/completions", json=CHAT).status_code for _ in range(5)] == [200] * 5
+    assert 429 in [client.post("/v1/chat/completions", json=CHAT).status_code for _ in range(5)]
+    time.sleep(0.5)
+    assert {entry["subject"].split(":")[0] for entry in gate.envoy.access_log()} == {"network"}
+
+
+def exempt_route(manager, _):
+    routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+    routes.insert(0, {"name": "partners", "match": {"prefix": "/partners/"}, "route": {"cluster": "model"}})
+
+
+@pytest.mark.parametrize("exempt, path, by", [
+    ({"networks": ["127.0.0.0/8"]}, "/v1/chat/completions", "network"),
+    ({}, "/v1/chat/completions", "credential"),
+    ({"routes": ["partners"]}, "/partners/v1/chat/completions", "route"),
+])
+def test_who_is_exempt_is_let_through_and_counted(gateway, exempt, path, by):
+    if by == "credential":
+        from demo.__main__ import hashed
+        exempt = {"credentials": [hashed("sk-partner")]}
+    gate = gateway(THROTTLE_ALL | {"exempt": exempt}, exempt_route)
+    client = gate.http(headers={"authorization": "Bearer sk-partner"})
+    assert [client.post(path, json=CHAT).status_code for _ in range(6)] == [200] * 6
+    time.sleep(1.5)
+    assert gate.envoy.metrics()[f'scarecrow_exempt{{by="{by}"}}'] == 6
+
+
+def test_the_origins_own_429_is_noticed(gateway):
+    gate = gateway({"mode": "observe"})
+    gate.model.status, gate.model.retry_after = 429, "3"
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError):
+            say(gate.openai())
+    time.sleep(1.5)
+    assert gate.envoy.metrics()['scarecrow_answers{source="origin",status="429"}'] == 2
