@@ -10,10 +10,12 @@ pub struct Throttle {
     pub requests_per_minute: f64,
     /// Requests that may come at once.
     pub burst: f64,
-    /// The longest wait to ask for, in seconds. Also the longest that a wrong clock can lock a caller out.
+    /// The longest wait to ask for, in seconds; a caller whose rate is lower than that is asked again.
     pub longest_wait: f64,
 }
 
+/// Seconds that sums of intervals may be off by.
+const ROUNDING: f64 = 1e-6;
 /// Of the rate, how much is left at a score of 100; in between it falls in a straight line.
 const TIGHTEST: f64 = 0.25;
 
@@ -23,13 +25,14 @@ impl Throttle {
     /// `next_due` is the caller's state; it moves only when a request is let through, so that impatience does not
     /// prolong the wait.
     pub fn admit(&self, next_due: &mut Time, now: Time, score: Score, start: Score) -> Option<u32> {
-        let interval = 60.0 / (self.requests_per_minute * tightness(score, start));
+        let interval_at = |tightness: f64| 60.0 / (self.requests_per_minute * tightness);
+        let interval = interval_at(tightness(score, start));
         let tolerance = interval * (self.burst - 1.0).max(0.0);
         let debt = next_due.seconds_since(now);
-        if debt > tolerance + self.longest_wait {
+        if debt > self.burst * interval_at(TIGHTEST) + ROUNDING {
             // Further ahead than any request could have put it: the clock has stepped back.
             *next_due = now;
-        } else if debt > tolerance {
+        } else if debt > tolerance + ROUNDING {
             return Some((debt - tolerance).min(self.longest_wait).ceil().max(1.0) as u32);
         }
         *next_due = (*next_due).max(now).plus_seconds(interval);
@@ -72,6 +75,14 @@ mod tests {
     fn a_higher_score_is_held_tighter() {
         assert!(admitted(100.0, 1.0, 61) < admitted(90.0, 1.0, 61));
         assert!(admitted(90.0, 1.0, 61) < admitted(75.0, 1.0, 61));
+    }
+
+    #[test]
+    fn a_rate_below_the_longest_wait_still_holds() {
+        let slow = Throttle { requests_per_minute: 1.0, burst: 2.0, longest_wait: 10.0 };
+        let (mut due, start) = (Time::default(), Score::new(0.0));
+        let mut admit = || slow.admit(&mut due, START, Score::new(5.0), start);
+        assert_eq!([admit(), admit(), admit(), admit()], [None, None, Some(10), Some(10)]);
     }
 
     #[test]

@@ -64,18 +64,54 @@ pub fn check(policy: &Value, place: Place) -> Vec<Problem> {
     checker.problems
 }
 
-/// Adds the default of every field that is absent.
-pub fn fill(policy: &mut Map<String, Value>, parent: &str) {
+/// Completes a checked policy: adds the default of every field that is absent, and makes numbers of numbers that came
+/// as text.
+pub fn complete(policy: &mut Map<String, Value>, parent: &str) {
     for field in schema::children(parent) {
         let name = field.name();
         if !policy.contains_key(name) {
             let Some(default) = field.default_value() else { continue };
             policy.insert(name.to_owned(), default);
         }
-        if let (Type::Object, Some(Value::Object(object))) = (field.kind, policy.get_mut(name)) {
-            fill(object, field.path);
+        match (field.kind, policy.get_mut(name)) {
+            (Type::Object, Some(Value::Object(object))) => complete(object, field.path),
+            (Type::Objects, Some(Value::Array(items))) => {
+                for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                    complete(item, &format!("{}[]", field.path));
+                }
+            }
+            (Type::Score | Type::Number(..) | Type::Whole(..), Some(value)) => *value = with_numbers(value),
+            (Type::Model, Some(value)) => *value = model_with_numbers(value),
+            _ => {}
         }
     }
+}
+
+/// A number, also where it came as text: Envoy's YAML reader makes text of numbers with a fraction.
+fn number_of(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|number| number.is_finite())
+}
+
+fn with_numbers(value: &Value) -> Value {
+    number_of(value).map_or_else(|| value.clone(), Value::from)
+}
+
+/// The same for the numbers in a model.
+fn model_with_numbers(model: &Value) -> Value {
+    let mut model = model.clone();
+    for name in ["version", "bias"] {
+        if let Some(value) = model.get_mut(name) {
+            // A version is whole, and reads as such.
+            *value = match number_of(value) {
+                Some(number) if name == "version" => Value::from(number as u64),
+                _ => with_numbers(value),
+            };
+        }
+    }
+    if let Some(weights) = model.get_mut("weights").and_then(Value::as_object_mut) {
+        weights.values_mut().for_each(|weight| *weight = with_numbers(weight));
+    }
+    model
 }
 
 struct Checker {
@@ -148,8 +184,7 @@ impl Checker {
             Type::Score => self.number(value, at, "a score", 0.0, 100.0),
             Type::Number(of, least, most) => self.number(value, at, &format!("a number of {of}"), least, most),
             Type::Whole(of, least, most) => {
-                // Envoy hands numbers on as doubles.
-                let whole = value.as_f64().filter(|number| number.fract() == 0.0);
+                let whole = number_of(value).filter(|number| number.fract() == 0.0);
                 if !whole.is_some_and(|number| (least as f64..=most as f64).contains(&number)) {
                     self.refuse(at, value, &format!("a whole number of {of}"), &format!("{least} to {most}"));
                 }
@@ -184,7 +219,7 @@ impl Checker {
                 .texts(value, at, "a network", "198.51.100.0/24 or 2001:db8::/32", |text| text.parse::<Cidr>().is_ok()),
             Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
             Type::Model => {
-                if let Err(message) = Model::parse(&value.to_string()) {
+                if let Err(message) = Model::parse(&model_with_numbers(value).to_string()) {
                     self.problem(&format!("{at}.{message}"), "");
                     if let Some(problem) = self.problems.last_mut() {
                         // The model's own message begins with its path.
@@ -212,7 +247,7 @@ impl Checker {
     }
 
     fn number(&mut self, value: &Value, at: &str, what: &str, least: f64, most: f64) {
-        if !value.as_f64().is_some_and(|number| (least..=most).contains(&number)) {
+        if !number_of(value).is_some_and(|number| (least..=most).contains(&number)) {
             self.refuse(at, value, what, &format!("{least} to {most}"));
         }
     }
@@ -276,7 +311,7 @@ mod tests {
                 "actions[1].at: 130 is not a score; use 0 to 100",
             ),
             (json!({"actions": [{"at": 130.0, "do": "tag"}]}), "actions[0].at: 130 is not a score; use 0 to 100"),
-            (json!({"actions": [{"at": "50", "do": "tag"}]}), "actions[0].at: \"50\" is not a score; use 0 to 100"),
+            (json!({"actions": [{"at": "high", "do": "tag"}]}), "actions[0].at: \"high\" is not a score; use 0 to 100"),
             (json!({"actions": [{"at": 50}]}), "actions[0]: has no do"),
             (
                 json!({"actions": [{"at": 50, "do": "block"}]}),
@@ -354,9 +389,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_came_as_text_are_numbers() {
+        let model = json!({"version": 1.0, "name": "m", "provenance": "", "bias": "-2.5", "weights": {"contradictions": "1.5"}});
+        let policy = json!({"actions": [{"at": "4.5", "do": "tag"}], "throttle": {"requests_per_minute": "0.5"}, "model": model});
+        assert_eq!(problems(&policy), "");
+        let mut policy = policy.as_object().cloned().unwrap();
+        complete(&mut policy, "");
+        let policy = Value::Object(policy);
+        assert_eq!(policy.pointer("/actions/0/at"), Some(&json!(4.5)));
+        assert_eq!(policy.pointer("/throttle/requests_per_minute"), Some(&json!(0.5)));
+        assert_eq!(policy.pointer("/model/weights/contradictions"), Some(&json!(1.5)));
+        assert_eq!(
+            problems(&json!({"throttle": {"burst": "NaN"}})),
+            "throttle.burst: \"NaN\" is not a whole number of requests; use 1 to 10000"
+        );
+    }
+
+    #[test]
     fn the_defaults_are_a_valid_policy() {
         let mut policy = Map::new();
-        fill(&mut policy, "");
+        complete(&mut policy, "");
         assert_eq!(problems(&Value::Object(policy)), "");
     }
 }

@@ -119,7 +119,7 @@ impl Policy {
             return Err(Problems(problems));
         }
         let mut filled = policy.as_object().cloned().unwrap_or_default();
-        check::fill(&mut filled, "");
+        check::complete(&mut filled, "");
         let raw = serde_json::from_value(Value::Object(filled));
         let raw: Raw = raw.map_err(|error| Problems::one(error.to_string()))?;
         Ok(raw.compile(secret))

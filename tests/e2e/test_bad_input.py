@@ -1,0 +1,92 @@
+"""Hostile and broken requests: no trap, no wrong reject, nothing unbounded."""
+
+import pytest
+from conftest import CHAT
+
+KEY = b"authorization: Bearer sk-test\r\n"
+BODY = b'{"model":"m","messages":[]}'
+LENGTH = b"content-length: %d\r\n" % len(BODY)
+
+
+def large_headers(manager, _):
+    """As much as Envoy can be told to take."""
+    manager["max_request_headers_kb"] = 8192
+    manager["common_http_protocol_options"] = {"max_headers_count": 20000}
+    manager["http_protocol_options"] = {"accept_http_10": True}
+    # Envoy itself answers: the stand-in model takes a hundred headers and 64 KiB at most.
+    for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+        del route["route"]
+        route["direct_response"] = {"status": 200}
+    manager["upgrade_configs"] = [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT", "enabled": False}]
+
+
+def post(*headers: bytes, path=b"/v1/chat/completions", version=b"1.1", body=BODY, length=LENGTH) -> bytes:
+    start = b"POST %s HTTP/%s\r\nhost: localhost\r\nconnection: close\r\n" % (path, version)
+    return start + length + b"".join(headers) + b"\r\n" + body
+
+
+REQUESTS = {
+    "a User-Agent that is not UTF-8": post(b"user-agent: \xff\xfe\xfd\r\n", KEY),
+    "a credential that is not UTF-8": post(b"authorization: Bearer \xff\xfe\r\n"),
+    "no headers worth the name": post(),
+    "an empty Authorization": post(b"authorization:\r\n"),
+    "a megabyte of Authorization": post(b"authorization: Bearer " + b"k" * 1_000_000 + b"\r\n"),
+    "ten thousand headers": post(KEY, *(b"x-header-%d: 1\r\n" % i for i in range(10_000))),
+    "ten thousand headers of one name": post(KEY, b"x-same: 1\r\n" * 10_000),
+    "ten thousand headers that belong to the filter": post(KEY, *(b"x-scarecrow-%d: 1\r\n" % i for i in range(10_000))),
+    "HTTP/1.0": post(KEY, version=b"1.0"),
+    "a POST without a body": post(KEY, body=b"", length=b""),
+    "a POST with an empty body": post(KEY, body=b"", length=b"content-length: 0\r\n"),
+    "a chunked body": post(KEY, b"transfer-encoding: chunked\r\n", length=b"", body=b"5\r\nhello\r\n0\r\n\r\n"),
+    "a body that is no JSON": post(KEY, b"content-type: text/plain\r\n"),
+    "an unknown path": post(KEY, path=b"/no/such/path"),
+    "a path of bytes": post(KEY, path=b"/%ff%fe/v1/chat/completions?key=%00&key"),
+    "a long path": post(KEY, path=b"/" + b"a" * 60_000 + b"/chat/completions"),
+    "a retry count without end": post(KEY, b"x-stainless-retry-count: " + b"9" * 5000 + b"\r\n"),
+    "an upgrade": b"GET /v1/realtime HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+}
+
+
+@pytest.fixture
+def hard(gateway):
+    """Enforces on the least suspicion, so that a wrong reject would show."""
+    policy = {"mode": "enforce", "actions": [{"at": 40, "do": "tag"}, {"at": 60, "do": "throttle"}, {"at": 80, "do": "reject"}]}
+    return gateway(policy, large_headers)
+
+
+def test_no_request_traps_the_filter_or_is_rejected(hard):
+    for name, request in REQUESTS.items():
+        answer = hard.raw(request)
+        status = answer.split(b" ", 2)[1:2]
+        assert status == [b"200"], f"{name}: {answer[:200]!r}"
+    assert "vm_reload_success: 0" in hard.envoy.admin("/stats?filter=vm_reload_success") or \
+        "vm_reload" not in hard.envoy.admin("/stats?filter=vm_reload_success")
+    log = hard.envoy.log.read_text()
+    assert "panicked" not in log and "Function: proxy_on" not in log
+    assert hard.http().post("/v1/chat/completions", json=CHAT).status_code == 200
+
+
+def test_connect_is_left_to_envoy(hard):
+    answer = hard.raw(b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n")
+    assert answer.split(b" ", 2)[1] in (b"403", b"404", b"400"), answer
+    assert hard.http().post("/v1/chat/completions", json=CHAT).status_code == 200
+
+
+def test_http_2_is_read_as_http_1_is(gateway):
+    gate = gateway({"mode": "enforce", "actions": [{"at": 0, "do": "tag"}], "access_log": "all"})
+    with gate.http(http2=True, headers={"authorization": "Bearer sk-test"}) as client:
+        answer = client.post("/v1/chat/completions", json=CHAT)
+        assert answer.http_version == "HTTP/2" and answer.status_code == 200
+    assert gate.suspects.received
+
+
+def test_what_is_wrong_with_bodies_is_counted(gateway):
+    import time
+
+    gate = gateway({"mode": "observe"})
+    gate.raw(post(KEY, body=b"", length=b""))
+    gate.raw(post(KEY, b"content-type: text/plain\r\n"))
+    time.sleep(1.5)
+    metrics = gate.envoy.metrics()
+    assert metrics['scarecrow_bad_bodies{reason="empty"}'] == 1
+    assert metrics['scarecrow_bad_bodies{reason="not_json"}'] == 1

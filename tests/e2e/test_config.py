@@ -1,0 +1,152 @@
+"""Configuration: refused when bad, with the same words everywhere; changed live without a break."""
+
+import os
+import subprocess
+import time
+import urllib.request
+
+import pytest
+import yaml
+from conftest import CHAT, demo_config
+
+from harness.envoy import ROOT, Envoy, free_port
+from harness.origin import Origin
+
+BAD = [
+    ({"actions": [{"at": 50, "do": "tag"}, {"at": 130, "do": "throttle"}]}, "actions[1].at: 130 is not a score; use 0 to 100"),
+    ({"acitons": []}, "acitons: is not a field; did you mean actions?"),
+    ({"throttle": {"burst": 0}}, "throttle.burst: 0 is not a whole number of requests; use 1 to 10000"),
+    ({"exempt": {"networks": ["10.0.0.0/40"]}},
+     'exempt.networks[0]: "10.0.0.0/40" is not a network; use 198.51.100.0/24 or 2001:db8::/32'),
+]
+
+
+def command(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([str(ROOT / "target/release/scarecrow"), *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("policy, message", BAD)
+def test_envoy_and_the_command_refuse_with_the_same_words(policy, message, keys, tmp_path):
+    envoy = Envoy(demo_config(policy), tmp_path, {})
+    for name in ("certificate.pem", "key.pem"):
+        (tmp_path / name).symlink_to(keys / name)
+    validated = envoy.validate()
+    assert validated.returncode == 1
+    assert f"scarecrow: {message}\n" in validated.stdout + validated.stderr
+    checked = command("check", envoy.config)
+    assert checked.returncode == 1
+    assert checked.stderr == f"{envoy.config}: {message}\n"
+
+
+@pytest.mark.parametrize("config", ["envoy/demo.yaml", "envoy/ecds.yaml"])
+def test_the_shipped_configurations_are_valid(config, keys, tmp_path):
+    for name in ("certificate.pem", "key.pem"):
+        (tmp_path / name).symlink_to(keys / name)
+    validated = Envoy(config, tmp_path, {}).validate()
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+    for file in ("envoy/demo.yaml", "envoy/filter.yaml", "envoy/ecds-filter.yaml"):
+        assert command("check", ROOT / file).returncode == 0
+
+
+def test_the_filter_to_paste_works_as_it_is(gateway):
+    def paste(manager, _):
+        snippet = yaml.safe_load((ROOT / "envoy/filter.yaml").read_text())
+        manager["http_filters"] = snippet + manager["http_filters"][-1:]
+
+    gate = gateway(None, paste)
+    assert gate.http().post("/v1/chat/completions", json=CHAT).status_code == 200
+    time.sleep(1.5)
+    assert gate.envoy.metrics()['scarecrow_verdicts{action="pass"}'] == 1
+
+
+def test_without_a_secret_the_filter_says_so_and_all_workers_use_the_same(gateway):
+    gate = gateway({"access_log": "all"}, workers=2, environment={})
+    warnings = [line for line in gate.envoy.log.read_text().splitlines() if "no SCARECROW_SECRET" in line]
+    assert len(warnings) == 1 and "random secret" in warnings[0]
+    for _ in range(16):
+        gate.http().post("/v1/chat/completions", json=CHAT, headers={"authorization": "Bearer sk-test"})
+    time.sleep(0.5)
+    assert len({entry["subject"] for entry in gate.envoy.access_log()}) == 1
+
+
+def test_the_secret_decides_the_hashes(gateway):
+    subjects = set()
+    for secret in ("the first secret of the two", "the second secret of the two"):
+        gate = gateway({"access_log": "all"}, environment={"SCARECROW_SECRET": secret})
+        gate.http().post("/v1/chat/completions", json=CHAT, headers={"authorization": "Bearer sk-test"})
+        time.sleep(0.5)
+        logged = gate.envoy.access_log()[0]["subject"]
+        hashed = subprocess.run([str(ROOT / "target/release/scarecrow"), "hash", "credential"], input="sk-test",
+                                env=os.environ | {"SCARECROW_SECRET": secret}, capture_output=True, text=True)
+        assert hashed.stdout.strip() == logged
+        subjects.add(logged)
+    assert len(subjects) == 2
+
+
+class Watched:
+    """envoy/ecds.yaml with its filter's file in a folder of the test's."""
+
+    def __init__(self, folder, model):
+        self.file = folder / "ecds-filter.yaml"
+        self.write({"mode": "observe"})
+        self.port = free_port()
+        ports = {8080: self.port, 9901: free_port(), 8081: model.port}
+        replace = {"envoy/ecds-filter.yaml, watched_directory: { path: envoy }": f"{self.file}, watched_directory: {{ path: {folder} }}"}
+        self.envoy = Envoy("envoy/ecds.yaml", folder / "envoy", ports, replace)
+
+    def write(self, policy):
+        document = yaml.safe_load((ROOT / "envoy/ecds-filter.yaml").read_text())
+        document["resources"][0]["typed_config"]["config"]["configuration"]["value"] = policy
+        beside = self.file.with_suffix(".new")
+        beside.write_text(yaml.safe_dump(document))
+        beside.rename(self.file)
+
+    def counter(self, name: str) -> int:
+        line = next(iter(self.envoy.admin(f"/stats?filter=extension_config_discovery.*{name}$").splitlines()), ": 0")
+        return int(line.rsplit(": ", 1)[1])
+
+    def wait_for(self, name: str, beyond: int):
+        deadline = time.monotonic() + 10
+        while self.counter(name) <= beyond:
+            assert time.monotonic() < deadline, f"{name} did not move beyond {beyond}"
+            time.sleep(0.05)
+
+
+def test_a_watched_file_changes_the_policy_at_once_and_a_bad_one_leaves_the_old_serving(keys, tmp_path):
+    import httpx
+
+    with Origin() as model:
+        watched = Watched(tmp_path, model)
+        with watched.envoy, httpx.Client(base_url=f"http://127.0.0.1:{watched.port}") as client:
+            def tagged() -> bool:
+                assert client.post("/v1/chat/completions", json=CHAT).status_code == 200
+                return model.received[-1].header("x-scarecrow-action") is not None
+
+            assert not tagged()
+            before = watched.counter("config_reload")
+            watched.write({"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]})
+            watched.wait_for("config_reload", before)
+            assert tagged(), "the new policy is in force on the open connection"
+
+            refused = watched.counter("config_fail")
+            watched.write({"mode": "enforced"})
+            watched.wait_for("config_fail", refused)
+            assert 'mode: "enforced" is not known; use observe or enforce' in watched.envoy.log.read_text()
+            assert tagged(), "the old policy goes on serving"
+
+
+def test_memory_survives_a_change_of_policy(keys, tmp_path):
+    import httpx
+
+    with Origin() as model:
+        watched = Watched(tmp_path, model)
+        limits = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}], "throttle": {"requests_per_minute": 1, "burst": 2}}
+        with watched.envoy, httpx.Client(base_url=f"http://127.0.0.1:{watched.port}", headers={"x-api-key": "k"}) as client:
+            before = watched.counter("config_reload")
+            watched.write(limits)
+            watched.wait_for("config_reload", before)
+            assert [client.post("/v1/messages", json=CHAT).status_code for _ in range(3)] == [200, 200, 429]
+            before = watched.counter("config_reload")
+            watched.write(limits | {"access_log": "all"})
+            watched.wait_for("config_reload", before)
+            assert client.post("/v1/messages", json=CHAT).status_code == 429

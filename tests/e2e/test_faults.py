@@ -1,0 +1,36 @@
+"""A trap in the filter costs the request that met it, and nothing after."""
+
+import time
+
+from conftest import CHAT
+
+from harness.envoy import ROOT
+
+
+def faulty(_, plugin):
+    plugin["vm_config"]["code"]["local"]["filename"] = str(ROOT / "target/faulty/scarecrow.wasm")
+
+
+def test_after_a_trap_every_later_request_is_served(gateway):
+    gate = gateway({"mode": "enforce"}, faulty)
+    client = gate.http()
+
+    def status(**headers) -> int:
+        return client.post("/v1/chat/completions", json=CHAT, headers=headers).status_code
+
+    assert status() == 200
+    for _ in range(2):
+        assert status(**{"x-scarecrow-fault": "panic"}) == 503
+        deadline = time.monotonic() + 5
+        while status() != 200:
+            assert time.monotonic() < deadline, "the VM was not rebuilt"
+            time.sleep(0.1)
+        assert [status() for _ in range(20)] == [200] * 20
+        time.sleep(1.1)
+    assert "a fault was asked for" in gate.envoy.log.read_text()
+
+
+def test_the_module_that_ships_has_no_such_fault(gateway):
+    gate = gateway({"mode": "enforce"})
+    answer = gate.http().post("/v1/chat/completions", json=CHAT, headers={"x-scarecrow-fault": "panic"})
+    assert answer.status_code == 200

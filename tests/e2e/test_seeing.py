@@ -1,0 +1,59 @@
+"""What operators see: metrics and access logs."""
+
+import time
+
+from conftest import CHAT
+
+
+def test_metrics_appear_with_names_and_tags(gateway):
+    policy = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}], "metrics": {"time_one_in": 1},
+              "throttle": {"requests_per_minute": 1, "burst": 2}}
+    gate = gateway(policy)
+    client = gate.http(headers={"authorization": "Bearer sk-test"})
+    assert [client.post("/v1/chat/completions", json=CHAT).status_code for _ in range(3)] == [200, 200, 429]
+    client.get("/v1/models")
+    client.get("/index.html")
+    # Counts reach Envoy within a second; Envoy merges its histograms every five.
+    time.sleep(6.5)
+    metrics = gate.envoy.metrics()
+    expected = {
+        "scarecrow_requests{}": 5,
+        'scarecrow_verdicts{action="throttle"}': 3,
+        'scarecrow_answers{source="filter",status="429"}': 1,
+        'scarecrow_unscored{reason="auxiliary"}': 1,
+        'scarecrow_unscored{reason="other_path"}': 1,
+        # A credential, a network and a client profile.
+        "scarecrow_table_principals{}": 3,
+        "scarecrow_table_insertions{}": 3,
+        "scarecrow_score_count{}": 3,
+    }
+    assert {name: metrics.get(name) for name in expected} == expected
+    timed = metrics["scarecrow_time_ns_count{}"]
+    assert 1 <= timed <= 5
+    assert metrics["scarecrow_time_ns_sum{}"] < timed * 50_000_000
+
+
+def test_the_access_log_says_who_was_judged_how_and_why(gateway):
+    gate = gateway({"access_log": "all"})
+    key = "sk-a-key-that-must-not-be-logged"
+    client = gate.http(headers={"authorization": f"Bearer {key}", "user-agent": "python-requests/2.34.2"})
+    for _ in range(5):
+        client.post("/v1/chat/completions", json=CHAT)
+    time.sleep(0.5)
+    entries = gate.envoy.access_log()
+    assert len(entries) == 5
+    last = entries[-1]
+    assert last["action"] == "pass" and last["subject"].startswith("credential:")
+    assert "http_library=0.8" in last["reasons"]
+    assert last["ja4"].startswith("t13d")
+    assert key not in (gate.envoy.folder / "access.log").read_text() + gate.envoy.log.read_text()
+
+
+def test_by_default_only_noted_verdicts_are_logged(gateway):
+    gate = gateway({"actions": [{"at": 4.5, "do": "tag"}]})
+    client = gate.http(headers={"authorization": "Bearer sk-test"})
+    for _ in range(30):
+        client.post("/v1/chat/completions", json=CHAT)
+    time.sleep(0.5)
+    actions = [entry["action"] for entry in gate.envoy.access_log()]
+    assert set(actions) <= {"tag", "", None} and "tag" in actions
