@@ -100,3 +100,114 @@ impl Engine {
         self.memory.take_events()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::{Connection, Headers, Secret};
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+
+    /// A policy, an engine, and requests in OpenAI's dialect.
+    struct Bench {
+        engine: Engine,
+        policy: Policy,
+    }
+
+    impl Bench {
+        fn new(policy: &str) -> Self {
+            let policy = Policy::parse(policy, &Secret::new(b"test")).unwrap();
+            Self { engine: Engine::new(1024, RandomState::with_seeds(1, 2, 3, 4)), policy }
+        }
+
+        fn observe(&self, path: &str, headers: &[(&str, &str)]) -> Observation {
+            let all = [(":method", "POST"), (":path", path)].into_iter().chain(headers.iter().copied());
+            let headers = Headers::new(all.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+            let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };
+            Observation::new(&headers, &connection, &self.policy.lens)
+        }
+
+        fn send(&mut self, key: &str, at: f64) -> Verdict {
+            let observation = self.observe("/v1/chat/completions", &[("authorization", key), ("user-agent", "acme/1")]);
+            match self.engine.request(&observation, &self.policy, START.plus_seconds(at)) {
+                Outcome::Judged(verdict) => verdict,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_passes() {
+        let verdict = Bench::new("").send("Bearer a", 0.0);
+        assert_eq!(verdict.action, Action::Pass);
+        assert!(verdict.score.value() < 10.0, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_flood_of_one_key_is_noted_and_its_neighbour_is_not() {
+        let mut bench = Bench::new("");
+        let last = (0..1000).map(|i| bench.send("Bearer busy", f64::from(i) * 0.02)).last().unwrap();
+        assert!(last.action >= Action::Tag, "{last:?}");
+        assert_eq!(bench.send("Bearer calm", 20.0).action, Action::Pass);
+    }
+
+    #[test]
+    fn volume_and_rhythm_alone_never_throttle_by_default() {
+        let mut bench = Bench::new("");
+        // A hundred requests a second for a quarter of an hour, as a busy service sends them.
+        for i in 0..90_000 {
+            let verdict = bench.send("Bearer service", f64::from(i) * 0.01);
+            assert!(verdict.action < Action::Throttle, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn who_disregards_waits_is_suspected_more_than_who_keeps_them() {
+        let mut bench = Bench::new("");
+        let mut score = |key: &str, pause: f64| {
+            let mut now = 0.0;
+            for _ in 0..40 {
+                let verdict = bench.send(key, now);
+                bench.engine.asked_to_wait(verdict.subject, 5.0, START.plus_seconds(now));
+                now += pause;
+            }
+            bench.send(key, now).score
+        };
+        let (patient, impatient) = (score("Bearer patient", 6.0), score("Bearer impatient", 1.0));
+        assert!(impatient.value() > patient.value() + 10.0, "{impatient:?} {patient:?}");
+    }
+
+    #[test]
+    fn calls_that_yield_nothing_and_other_paths_are_not_judged() {
+        let mut bench = Bench::new("");
+        for (path, expected) in [("/v1/messages/count_tokens", Outcome::Auxiliary), ("/health", Outcome::OtherPath)] {
+            let observation = bench.observe(path, &[]);
+            assert_eq!(bench.engine.request(&observation, &bench.policy, START), expected);
+        }
+        assert!(bench.engine.memory().is_empty());
+    }
+
+    #[test]
+    fn the_same_profile_in_another_order_is_noticed() {
+        let mut bench = Bench::new("");
+        let reasons = |bench: &mut Bench, headers: &[(&str, &str)]| {
+            let observation = bench.observe("/v1/messages", headers);
+            match bench.engine.request(&observation, &bench.policy, START) {
+                Outcome::Judged(verdict) => verdict.reasons.to_string(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (accept, agent) = (("accept", "*/*"), ("user-agent", "acme/1"));
+        assert_eq!(reasons(&mut bench, &[accept, agent]), "");
+        assert_eq!(reasons(&mut bench, &[accept, agent]), "side_by_side=0.2");
+        assert!(reasons(&mut bench, &[agent, accept]).contains("header_order="));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_throttles_nobody_for_long() {
+        let mut bench = Bench::new(r#"{"actions":[{"at":0,"do":"throttle"}],"throttle":{"burst":1}}"#);
+        bench.send("Bearer a", 86_400.0);
+        bench.send("Bearer a", 86_400.1);
+        assert_eq!(bench.send("Bearer a", 0.0).wait, None);
+    }
+}

@@ -1,0 +1,270 @@
+//! The command as its users run it: what it prints, and how it ends.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn scarecrow(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scarecrow"));
+    command.args(arguments).env_remove("SCARECROW_SECRET").current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A file in the folder that cargo keeps for integration tests.
+fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+/// A HAR entry of an SDK's chat request, at so many milliseconds.
+fn entry(actor: &str, harvest: bool, milliseconds: u64) -> Value {
+    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
+    let asynchronous = if harvest { "async:asyncio" } else { "false" };
+    let header = |name: &str, value: &str| json!({"name": name, "value": value});
+    json!({
+        "startedDateTime": format!("2026-11-02T09:{:02}:{:02}.{milliseconds:03}Z", seconds / 60 % 60, seconds % 60),
+        "request": {
+            "method": "POST",
+            "url": "https://api.example.com/v1/chat/completions",
+            "headers": [
+                header("Host", "api.example.com"),
+                header("User-Agent", "OpenAI/Python 3.54.0"),
+                header("Authorization", &format!("Bearer sk-{actor}")),
+                header("Content-Type", "application/json"),
+                header("X-Stainless-Lang", "python"),
+                header("X-Stainless-Async", asynchronous),
+            ],
+            "postData": {"mimeType": "application/json", "text": "{}"},
+        },
+        "response": {"status": 200, "headers": [], "content": {}},
+        "_client": {"address": "192.0.2.7", "ja4": "t13d1812h1_85036bcba153_d41ae481755e"},
+        "_label": {"harvest": harvest, "campaign": if harvest { "pipeline" } else { "chat" }, "actor": actor},
+        "_usage": {"input_tokens": 10, "output_tokens": 100},
+    })
+}
+
+/// Ten people who chat, and one pipeline that asks 600 times in a minute.
+fn entries() -> Vec<Value> {
+    let people = (0..10).flat_map(|person| {
+        (0..12).map(move |turn| entry(&format!("person-{person}"), false, person * 700 + turn * 5_000))
+    });
+    let pipeline = (0..600).map(|request| entry("pipeline", true, request / 10 * 1_000 + request % 10));
+    people.chain(pipeline).collect()
+}
+
+fn lines(entries: &[Value]) -> String {
+    entries.iter().fold(String::new(), |mut text, entry| {
+        let _ = writeln!(text, "{entry}");
+        text
+    })
+}
+
+fn replayed(arguments: &[&str]) -> Value {
+    let output = scarecrow(arguments);
+    assert!(output.status.success(), "{}", err(&output));
+    let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["exchanges_per_second"].as_f64().unwrap() > 0.0);
+    report["exchanges_per_second"] = Value::Null;
+    report
+}
+
+#[test]
+fn replay_reports_who_was_caught_and_who_was_touched() {
+    let traffic = file("mixed.jsonl", lines(&entries()));
+    let report = replayed(&["replay", traffic.to_str().unwrap(), "--json"]);
+    assert_eq!(report["exchanges"], 720);
+    assert_eq!(report["actors"], json!({"harvest": 1, "honest": 10, "unlabelled": 0}));
+    assert_eq!(report["caught"], 1);
+    assert_eq!(report["honest_touched"], 0);
+    assert_eq!(report["auc"], 1.0);
+    assert_eq!(report["tokens_from"], "usage");
+    let first = report["requests_to_first_action"]["p50"].as_f64().unwrap();
+    assert!((2.0..200.0).contains(&first), "{first}");
+    let leaked = report["tokens_leaked_fraction"].as_f64().unwrap();
+    assert!((leaked - (first - 1.0) / 600.0).abs() < 1e-9, "{leaked}");
+    assert_eq!(report["by_action"]["reject"]["caught"], 0, "volume and rhythm alone reject nobody");
+}
+
+#[test]
+fn every_form_of_a_recording_gives_the_same_report() {
+    let entries = entries();
+    let jsonl = file("form.jsonl", lines(&entries));
+    let document = json!({"log": {"version": "1.2", "creator": {"name": "t", "version": "1"}, "entries": entries}});
+    let har = file("form.har", document.to_string());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, lines(&entries).as_bytes()).unwrap();
+    let gz = file("form2.jsonl.gz", gzip.finish().unwrap());
+    let mut shuffled = entries.clone();
+    shuffled.reverse();
+    let (late, early) = shuffled.split_at(300);
+    let (late, early) = (file("late.jsonl", lines(late)), file("early.jsonl", lines(early)));
+
+    let expected = replayed(&["replay", jsonl.to_str().unwrap(), "--json"]);
+    for files in [vec![&har], vec![&gz]] {
+        let mut arguments = vec!["replay", "--json"];
+        arguments.extend(files.iter().map(|path| path.to_str().unwrap()));
+        assert_eq!(replayed(&arguments), expected, "{arguments:?}");
+    }
+    let merged = replayed(&["replay", late.to_str().unwrap(), early.to_str().unwrap(), "--json"]);
+    assert_eq!(merged["caught"], expected["caught"]);
+    assert_eq!(merged["exchanges"], expected["exchanges"]);
+}
+
+#[test]
+fn the_recorded_pipelines_score_above_every_recorded_person() {
+    let files = ["distilabel", "curator", "openai_python", "node_openai", "node_fetch", "anthropic_python", "curl"];
+    let files = files.map(|name| format!("tests/traffic/{name}.jsonl"));
+    let mut arguments = vec!["replay", "--json"];
+    arguments.extend(files.iter().map(String::as_str));
+    let report = replayed(&arguments);
+    assert_eq!(report["actors"], json!({"harvest": 2, "honest": 5, "unlabelled": 0}));
+    assert_eq!(report["auc"], 1.0);
+    assert_eq!(report["honest_touched"], 0);
+    assert_eq!(report["caught"], 2);
+    assert_eq!(report["tokens_from"], "requests");
+}
+
+#[test]
+fn without_labels_the_credential_is_the_actor() {
+    let mut unlabelled = entries();
+    for entry in &mut unlabelled {
+        entry.as_object_mut().unwrap().remove("_label");
+    }
+    let traffic = file("unlabelled.jsonl", lines(&unlabelled));
+    let report = replayed(&["replay", traffic.to_str().unwrap(), "--json"]);
+    assert_eq!(report["actors"], json!({"harvest": 0, "honest": 0, "unlabelled": 11}));
+    assert_eq!(report["auc"], Value::Null);
+    assert_eq!(report["unlabelled_touched"], 1);
+}
+
+#[test]
+fn explain_shows_one_actors_timeline_by_name_and_by_hash() {
+    let traffic = file("explained.jsonl", lines(&entries()));
+    let traffic = traffic.to_str().unwrap();
+    let by_name = out(&scarecrow(&["replay", traffic, "--explain", "pipeline"]));
+    assert!(by_name.contains("side_by_side=") && by_name.contains("tag"), "{by_name}");
+    let hash = by_name.split(['(', ')']).nth(1).unwrap();
+    assert!(hash.starts_with("credential:"), "{hash}");
+    assert_eq!(out(&scarecrow(&["replay", traffic, "--explain", hash])), by_name);
+
+    let json = out(&scarecrow(&["replay", traffic, "--explain", "pipeline", "--json"]));
+    let steps: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(steps.len(), 600);
+    assert!(steps[0]["score"].as_f64() < steps[599]["score"].as_f64());
+
+    let unknown = scarecrow(&["replay", traffic, "--explain", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("nobody is neither an actor nor a principal"), "{}", err(&unknown));
+}
+
+#[test]
+fn a_policy_and_a_model_change_the_outcome() {
+    let traffic = file("policy.jsonl", lines(&entries()));
+    let policy =
+        file("policy.yaml", "mode: enforce\nactions:\n- {at: 4.5, do: tag}\nexempt: {networks: [192.0.2.0/24]}\n");
+    let exempt = replayed(&["replay", traffic.to_str().unwrap(), "--config", policy.to_str().unwrap(), "--json"]);
+    assert_eq!(exempt["caught"], 0, "an exempt network is let through");
+
+    let neutral = r#"{"version": 1, "name": "neutral", "provenance": "", "bias": -3, "weights": {}}"#;
+    let model = file("neutral.json", neutral);
+    let neutral = replayed(&["replay", traffic.to_str().unwrap(), "--model", model.to_str().unwrap(), "--json"]);
+    assert_eq!((neutral["caught"].clone(), neutral["auc"].clone()), (json!(0), json!(0.5)));
+}
+
+#[test]
+fn a_recording_that_cannot_be_read_is_refused_by_name() {
+    let cases = [
+        ("absent.har", None, "cannot open"),
+        ("broken.jsonl", Some("{\"startedDateTime\": \"2026-11-02T09:00:00Z\"\n"), "broken.jsonl, line 1: EOF"),
+        ("nohar.har", Some("{\"entries\": []}"), "not a HAR document: it has no log"),
+        ("none.jsonl", Some("\n"), "holds no exchanges"),
+        (
+            "time.jsonl",
+            Some(r#"{"startedDateTime": "yesterday", "request": {"method": "GET", "url": "/"}}"#),
+            "\"yesterday\" is not a time; use 2026-01-31T12:00:00.000Z",
+        ),
+    ];
+    for (name, content, expected) in cases {
+        let path = content.map_or_else(|| PathBuf::from(name), |content| file(name, content));
+        let output = scarecrow(&["replay", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(err(&output).contains(expected), "{name}: {}", err(&output));
+    }
+}
+
+#[test]
+fn check_names_file_path_value_and_what_is_accepted() {
+    let bad = file("bad.yaml", "mode: enforced\nactions:\n- {at: 50, do: tag}\n- {at: 130, do: throttle}\n");
+    let output = scarecrow(&["check", bad.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("bad.yaml: actions[1].at: 130 is not a score; use 0 to 100\n"), "{}", err(&output));
+    assert!(err(&output).contains("bad.yaml: mode: \"enforced\" is not known"), "{}", err(&output));
+
+    let output = scarecrow(&["check", bad.to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["problems"].as_array().unwrap().len(), 2);
+
+    let fine = file("fine.yaml", "mode: enforce\n");
+    assert_eq!(out(&scarecrow(&["check", fine.to_str().unwrap()])), "1 policy is valid\n");
+    let unreadable = file("unreadable.yaml", "mode: [\n");
+    assert_eq!(scarecrow(&["check", unreadable.to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
+fn check_finds_the_filter_and_its_routes_in_an_envoy_configuration() {
+    let demo = std::fs::read_to_string("envoy/demo.yaml").unwrap();
+    let broken = demo.replace("scarecrow: { mode: observe }", "scarecrow: { memory: { principals: 1000 } }");
+    assert_ne!(demo, broken);
+    let broken = file("demo-broken.yaml", broken.replace("mode: enforce", "mood: enforce"));
+    let output = scarecrow(&["check", broken.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = err(&output);
+    assert!(message.contains("mood: is not a field; did you mean mode?"), "{message}");
+    assert!(message.contains("memory: is one for the whole filter"), "{message}");
+
+    let other = file("other.yaml", "static_resources: {}\n");
+    let output = scarecrow(&["check", other.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("no Scarecrow filter in this Envoy configuration"), "{}", err(&output));
+}
+
+#[test]
+fn the_documents_hold_what_the_code_says() {
+    let reference = out(&scarecrow(&["reference"]));
+    let policy = std::fs::read_to_string("docs/policy.md").unwrap();
+    assert!(policy.contains(&reference), "docs/policy.md is not what `make docs` writes");
+    let schema = std::fs::read_to_string("docs/policy.schema.json").unwrap();
+    assert_eq!(schema, out(&scarecrow(&["reference", "--json-schema"])), "run `make docs`");
+
+    let signals = std::fs::read_to_string("docs/scoring.md").unwrap();
+    for feature in &scarecrow::judge::features::FEATURES {
+        assert!(signals.contains(&format!("`{}`", feature.name)), "docs/scoring.md lacks {}", feature.name);
+    }
+    for (rule, _) in scarecrow::observe::contradiction::reference() {
+        assert!(signals.contains(&format!("`{rule}`")), "docs/scoring.md lacks {rule}");
+    }
+    let seeing = std::fs::read_to_string("docs/operating.md").unwrap();
+    for metric in scarecrow::share::metrics::COUNTS {
+        assert!(seeing.contains(&format!("`{}`", metric.name)), "docs/operating.md lacks {}", metric.name);
+    }
+    for (name, _) in scarecrow::share::metrics::HISTOGRAMS {
+        assert!(seeing.contains(&format!("`{name}`")), "docs/operating.md lacks {name}");
+    }
+    for field in &scarecrow::share::fields::FIELDS {
+        assert!(seeing.contains(&format!("wasm.{}", field.name)), "docs/operating.md lacks {}", field.name);
+    }
+    for header in scarecrow::act::tag::ALL {
+        assert!(seeing.contains(&format!("`{header}`")), "docs/operating.md lacks {header}");
+    }
+}
