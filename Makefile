@@ -22,13 +22,19 @@ $(WASM): $(SOURCES) tests/build-wasm.sh
 	@python3 src/proxy/trim_exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
 	@echo "$@: $$(stat -c %s $@) bytes"
 
-# The filter with a fault that tests can ask for, and a filter that does nothing to measure against.
+# The filter with a fault that tests can ask for.
 target/faulty/scarecrow.wasm: $(SOURCES) tests/build-wasm.sh
 	@tests/build-wasm.sh . target/faulty --features fault-injection
 	@python3 src/proxy/trim_exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
 
-target/noop/wasm32-wasip1/release/noop.wasm: benches/noop/Cargo.toml benches/noop/src/lib.rs tests/build-wasm.sh
-	@tests/build-wasm.sh benches/noop target/noop
+# Filters to measure against.
+PEERS := target/noop/wasm32-wasip1/release/peers.wasm target/naive/wasm32-wasip1/release/peers.wasm
+
+target/noop/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
+	@tests/build-wasm.sh benches/peers target/noop
+
+target/naive/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
+	@tests/build-wasm.sh benches/peers target/naive --features naive
 
 target/release/scarecrow: $(SOURCES)
 	@cargo build --quiet --release --bin scarecrow
@@ -56,15 +62,14 @@ lint: ## Check formatting and lints; warnings are errors
 	@cargo clippy --quiet --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
 
-bench: $(WASM) target/noop/wasm32-wasip1/release/noop.wasm $(VENV)/installed ## Measure what the filter costs in a real Envoy
+bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
 	@$(PYTHON) -m bench.cost $(BENCH)
 
 bench-engine: ## Measure the engine natively
 	@cargo bench --bench engine
 
 docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
-	@target/release/scarecrow reference > docs/policy.md.new
-	@python3 tests/splice.py docs/policy.md docs/policy.md.new && rm docs/policy.md.new
+	@target/release/scarecrow reference > docs/policy.md
 	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
 
 clean: ## Remove everything built or installed

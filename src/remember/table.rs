@@ -168,6 +168,12 @@ mod tests {
     }
 
     #[test]
+    fn a_principal_takes_no_more_than_the_reference_says() {
+        let table = table(65_536);
+        assert!(table.bytes_when_full() / table.capacity() <= 140, "{}", table.bytes_when_full() / table.capacity());
+    }
+
+    #[test]
     fn the_hash_zero_is_a_principal_too() {
         let mut table = table(1024);
         table.entry(key(0), START).request(START);

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.envoy import MODULE, ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
 
-NOOP = ROOT / "target/noop/wasm32-wasip1/release/noop.wasm"
+NOOP = ROOT / "target/noop/wasm32-wasip1/release/peers.wasm"
+NAIVE = ROOT / "target/naive/wasm32-wasip1/release/peers.wasm"
 
 HEADERS = {
     "user-agent": "OpenAI/Python 3.54.0",
@@ -65,6 +66,7 @@ TAGGED = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
 VARIANTS = {
     "no filter": "",
     "a filter that does nothing": wasm("noop", NOOP, {}),
+    "a naive one: 6 headers, 3 properties, 2 sets": wasm("naive", NAIVE, {}),
     "Scarecrow, nothing to tag": CONNECTION + wasm("quiet", MODULE, QUIET),
     "the same without set_filter_state before it": wasm("bare", MODULE, QUIET),
     "Scarecrow, tagged with reasons": CONNECTION + wasm("tagged", MODULE, TAGGED),
@@ -157,8 +159,9 @@ def main() -> int:
     require_module()
     if not shutil.which("wrk"):
         sys.exit("the load generator wrk is missing: apt-get install wrk")
-    if not NOOP.exists():
-        sys.exit(f"{NOOP.relative_to(ROOT)} is missing: run `make bench`")
+    for peer in (NOOP, NAIVE):
+        if not peer.exists():
+            sys.exit(f"{peer.relative_to(ROOT)} is missing: run `make bench`")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for setting in ("direct reply", "real upstream"):

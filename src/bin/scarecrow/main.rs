@@ -69,10 +69,20 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-/// Every field of a policy as a Markdown table.
+const REFERENCE_HEAD: &str = "# Policy reference
+
+Written by `make docs` from the table that also checks policies. A policy is the filter's `configuration` in Envoy (a
+`google.protobuf.Struct`), or a YAML file for `scarecrow check` and `scarecrow replay`. Every field may be left out. A
+route's metadata under `filter_metadata: scarecrow:` may set all fields that are not marked *Not by route*: objects are
+joined with the filter's own, lists replace it.
+
+";
+
+/// Every field of a policy as a Markdown document.
 fn reference() -> String {
     use scarecrow::config::schema::{FIELDS, Type};
-    let mut text = String::from("| field | default | accepted | what it does |\n| --- | --- | --- | --- |\n");
+    let mut text = String::from(REFERENCE_HEAD);
+    text.push_str("| field | default | accepted | what it does |\n| --- | --- | --- | --- |\n");
     for field in FIELDS {
         let accepted = match field.kind {
             Type::Object | Type::Objects => String::new(),
@@ -93,7 +103,7 @@ fn reference() -> String {
         } else {
             format!("`{}`", field.default)
         };
-        let only = if field.per_route { "" } else { " Not by route." };
+        let only = if field.per_route { "" } else { " *Not by route.*" };
         text.push_str(&format!("| `{}` | {default} | {accepted} | {}{only} |\n", field.path, field.doc));
     }
     text
