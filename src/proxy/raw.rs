@@ -28,6 +28,8 @@ pub enum Kind {
     Histogram = 2,
 }
 
+// Since Rust 1.96 an import has to name its module: nothing is left undefined for the host to guess.
+#[cfg_attr(target_arch = "wasm32", link(wasm_import_module = "env"))]
 #[rustfmt::skip]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> i32;
