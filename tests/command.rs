@@ -149,6 +149,18 @@ fn without_labels_the_credential_is_the_actor() {
 }
 
 #[test]
+fn what_a_recorder_left_out_or_wrote_as_null_is_unknown() {
+    let sparse = r#"{"startedDateTime": "2026-11-02T10:00:00+01:00", "request": {"method": "POST", "url": "/v1/messages"}}
+{"startedDateTime": "2026-11-02T09:00:01Z", "time": 3, "cache": {}, "request": {"method": "POST", "url": "http://h/v1/messages",
+ "headers": null, "postData": null, "bodySize": null}, "response": null, "_client": null, "_label": null, "_usage": null}
+"#;
+    let traffic = file("sparse.jsonl", sparse.replace(",\n ", ", "));
+    let report = replayed(&["replay", traffic.to_str().unwrap(), "--json"]);
+    assert_eq!(report["exchanges"], 2);
+    assert_eq!(report["actors"]["unlabelled"], 1);
+}
+
+#[test]
 fn explain_shows_one_actors_timeline_by_name_and_by_hash() {
     let traffic = file("explained.jsonl", lines(&entries()));
     let traffic = traffic.to_str().unwrap();

@@ -17,9 +17,9 @@ pub struct Entry<'a> {
     pub started: Cow<'a, str>,
     #[serde(borrow)]
     pub request: Request<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub response: Response<'a>,
-    #[serde(rename = "_client", borrow, default)]
+    #[serde(rename = "_client", borrow, default, deserialize_with = "or_default")]
     pub client: Client<'a>,
     #[serde(rename = "_label", borrow, default)]
     pub label: Option<Label<'a>>,
@@ -33,16 +33,17 @@ pub struct Request<'a> {
     pub method: Cow<'a, str>,
     #[serde(borrow)]
     pub url: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub headers: Vec<Header<'a>>,
     #[serde(rename = "postData", default)]
     pub body: Option<IgnoredAny>,
-    #[serde(rename = "bodySize", default = "unknown_size")]
-    pub body_size: i64,
+    #[serde(rename = "bodySize", default)]
+    pub body_size: Option<i64>,
 }
 
-fn unknown_size() -> i64 {
-    -1
+/// Some recorders write null where they have nothing.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -56,10 +57,10 @@ pub struct Header<'a> {
 #[derive(Deserialize, Default)]
 pub struct Response<'a> {
     #[serde(default)]
-    pub status: i32,
-    #[serde(borrow, default)]
+    pub status: Option<i32>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub headers: Vec<Header<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub content: Content<'a>,
 }
 

@@ -180,7 +180,7 @@ impl Traffic {
         if let Some(actor) = self.actors.get_mut(actor) {
             actor.learn(harvest, campaign);
         }
-        let asked_to_wait = (entry.response.status == 429)
+        let asked_to_wait = (entry.response.status == Some(429))
             .then(|| entry.response_header("retry-after")?.trim().parse::<f64>().ok())
             .flatten()
             .filter(|seconds| (0.0..=3600.0).contains(seconds));
@@ -239,7 +239,7 @@ fn observe(entry: &Entry<'_>, policy: &Policy) -> Observation {
     let connection = Connection {
         address: entry.client.address.as_deref().map(str::as_bytes),
         ja4: entry.client.ja4.as_deref().map(str::as_bytes),
-        bodyless: entry.request.body.is_none() && entry.request.body_size == 0,
+        bodyless: entry.request.body.is_none() && entry.request.body_size == Some(0),
         ..Connection::default()
     };
     Observation::new(&Headers::new(pairs), &connection, &policy.lens)
