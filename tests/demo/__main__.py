@@ -67,10 +67,10 @@ def chat(kind: str, key: str, until: float, errors: list[str]) -> None:
         time.sleep(pace.uniform(1.0, 3.5))
 
 
-def hashed(key: str) -> str:
-    """The credential's hash, as the filter logs it."""
-    command = [str(ROOT / "target/release/scarecrow"), "hash", "credential"]
-    answer = subprocess.run(command, input=key, env=os.environ | {"SCARECROW_SECRET": SECRET}, capture_output=True,
+def hashed(value: str, kind: str = "credential") -> str:
+    """A credential's or an account's hash, as the filter logs it."""
+    command = [str(ROOT / "target/release/scarecrow"), "hash", kind]
+    answer = subprocess.run(command, input=value, env=os.environ | {"SCARECROW_SECRET": SECRET}, capture_output=True,
                             text=True, check=True)
     return answer.stdout.strip()
 

@@ -7,6 +7,7 @@ import openai
 import pytest
 from conftest import CHAT, ours
 
+from demo.__main__ import hashed
 from harness.origin import Origin
 
 TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
@@ -183,7 +184,6 @@ def exempt_route(manager, _):
 ])
 def test_who_is_exempt_is_let_through_and_counted(gateway, exempt, path, by):
     if by == "credential":
-        from demo.__main__ import hashed
         exempt = {"credentials": [hashed("sk-partner")]}
     gate = gateway(THROTTLE_ALL | {"exempt": exempt}, exempt_route)
     client = gate.http(headers={"authorization": "Bearer sk-partner"})
@@ -200,3 +200,21 @@ def test_the_origins_own_429_is_noticed(gateway):
             say(gate.openai())
     time.sleep(1.5)
     assert gate.envoy.metrics()['scarecrow_answers{source="origin",status="429"}'] == 2
+
+
+@pytest.mark.parametrize("where", [
+    {"account": {"metadata": "auth/sub"}},
+    {"account": {"header": "x-account"}},
+])
+def test_the_account_that_an_authentication_filter_names_is_judged_where_no_key_is_sent(gateway, where):
+    def authenticate(manager, _):
+        manager["http_filters"].insert(0, {"name": "envoy.filters.http.set_metadata", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config",
+            "metadata": [{"metadata_namespace": "auth", "value": {"sub": "acct-17"}}]}})
+
+    gate = gateway({"access_log": "all"} | where, authenticate)
+    for account in ("acct-17", "acct-17"):
+        gate.http().post("/v1/chat/completions", json=CHAT, headers={"x-account": account})
+    time.sleep(0.5)
+    subjects = {entry["subject"] for entry in gate.envoy.access_log()}
+    assert subjects == {hashed("acct-17", "account")}
