@@ -1,7 +1,7 @@
 //! What a replay found, for people and for programs.
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::config::Policy;
 use scarecrow::judge::{Action, Verdict};
 use scarecrow::observe::Principal;
@@ -211,12 +211,12 @@ impl<'a> Report<'a> {
         let mut table = table(&[
             "action",
             "at",
-            "harvest caught",
-            "honest touched",
+            "caught",
+            "honest",
             "unlabelled",
             "leaked before",
-            "requests before p50 / p95",
-            "deciding reasons",
+            "requests p50 / p95",
+            "reasons",
         ]);
         for (index, action) in ACTIONS.iter().enumerate() {
             let Some(start) = policy.steps.start_of(*action) else { continue };
@@ -227,7 +227,7 @@ impl<'a> Report<'a> {
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             let reasons: Vec<String> = reasons.iter().take(3).map(|(name, count)| format!("{name} {count}")).collect();
             table.add_row([
-                format!("{} or more", action.name()),
+                action.name().to_owned(),
                 start.value().to_string(),
                 format!("{} of {}", figures.caught, self.count(Some(true))),
                 format!("{} of {}", figures.honest_touched, self.count(Some(false))),
@@ -245,7 +245,10 @@ impl<'a> Report<'a> {
         }
         let _ = writeln!(out, "{by_kind}\n");
         let of = if self.tokens_known { "output tokens" } else { "requests (no usage is recorded)" };
-        let _ = writeln!(out, "Leaked before: the share of all harvesters' {of} that got through before the action.");
+        let _ = writeln!(
+            out,
+            "Each row counts the action or a stronger one. Caught: harvesters it met; honest: honest actors it met. Leaked before:\nthe share of all harvesters' {of} that got through before. Requests: how many a caught harvester had sent."
+        );
         if let Some(auc) = self.auc() {
             let _ = writeln!(out, "ROC area by actor: {auc:.4}");
         }
@@ -259,7 +262,7 @@ impl<'a> Report<'a> {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.load_style(ASCII_MARKDOWN).set_header(header.to_vec());
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Left);
     }
