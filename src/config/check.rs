@@ -219,13 +219,9 @@ impl Checker {
                 .texts(value, at, "a network", "198.51.100.0/24 or 2001:db8::/32", |text| text.parse::<Cidr>().is_ok()),
             Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
             Type::Model => {
-                if let Err(message) = Model::parse(&model_with_numbers(value).to_string()) {
-                    self.problem(&format!("{at}.{message}"), "");
-                    if let Some(problem) = self.problems.last_mut() {
-                        // The model's own message begins with its path.
-                        let (path, message) = problem.path.split_once(": ").unwrap_or((&problem.path, ""));
-                        *problem = Problem { path: path.to_owned(), message: message.to_owned() };
-                    }
+                if let Err(error) = Model::parse(&model_with_numbers(value).to_string()) {
+                    let at = if error.path.is_empty() { at.to_owned() } else { format!("{at}.{}", error.path) };
+                    self.problem(&at, error.message);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::features::{COUNT, FEATURES, Facts};
 
@@ -33,24 +34,44 @@ pub struct Model {
     weights: [f32; COUNT],
 }
 
+/// What is wrong with a `model.json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelError {
+    /// Where: `weights.contradictions`. Empty for the file as a whole.
+    pub path: String,
+    /// What, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        write!(f, "{}{separator}{}", self.path, self.message)
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+fn wrong(path: impl Into<String>, message: String) -> ModelError {
+    ModelError { path: path.into(), message }
+}
+
 /// What each feature added to the log-odds of one request, in the order of the feature table.
 pub type Contributions = [f32; COUNT];
 
 impl Model {
     /// Reads a `model.json`. The error says what is wrong and what would be right.
-    pub fn parse(json: &str) -> Result<Self, String> {
-        let file: File = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    pub fn parse(json: &str) -> Result<Self, ModelError> {
+        let file: File = serde_json::from_str(json).map_err(|error| wrong("", error.to_string()))?;
         if file.version != VERSION {
-            return Err(format!("version: {} is not known; this build reads {VERSION}", file.version));
+            return Err(wrong("version", format!("{} is not known; this build reads {VERSION}", file.version)));
         }
         let mut weights = [0.0; COUNT];
         for (name, weight) in &file.weights {
             let known = FEATURES.iter().zip(&mut weights).find(|(feature, _)| feature.name == name);
             let Some((_, slot)) = known else {
-                return Err(format!(
-                    "weights.{name}: is not a feature; known are {}",
-                    FEATURES.map(|feature| feature.name).join(", ")
-                ));
+                let known = FEATURES.map(|feature| feature.name).join(", ");
+                return Err(wrong(format!("weights.{name}"), format!("is not a feature; known are {known}")));
             };
             *slot = bounded(&format!("weights.{name}"), *weight)?;
         }
@@ -87,11 +108,11 @@ impl Model {
 /// Weights beyond this decide alone whatever else is known; they are mistakes.
 const LARGEST: f32 = 20.0;
 
-fn bounded(path: &str, value: f32) -> Result<f32, String> {
+fn bounded(path: &str, value: f32) -> Result<f32, ModelError> {
     if value.abs() <= LARGEST {
         Ok(value)
     } else {
-        Err(format!("{path}: {value} is not a weight; use -{LARGEST} to {LARGEST}"))
+        Err(wrong(path, format!("{value} is not a weight; use -{LARGEST} to {LARGEST}")))
     }
 }
 
@@ -125,7 +146,7 @@ mod tests {
             ),
             ("{", "EOF"),
         ] {
-            let error = Model::parse(json).unwrap_err();
+            let error = Model::parse(json).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
     }

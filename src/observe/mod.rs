@@ -160,20 +160,12 @@ fn bad_body(api: Api, headers: &Headers<'_>, bodyless: bool) -> Option<BadBody> 
     if bodyless || headers.get(Name::ContentLength) == Some(b"0") {
         return Some(BadBody::Empty);
     }
-    let json = headers.get(Name::ContentType).is_none_or(|kind| kind.to_ascii_lowercase_contains(b"json"));
+    let json = headers.get(Name::ContentType).is_none_or(|kind| contains_ignoring_case(kind, b"json"));
     (!json).then_some(BadBody::NotJson)
 }
 
-/// Case-blind search in short header values, without allocating.
-pub(crate) trait AsciiSearch {
-    /// Whether `needle` (lower case) occurs, whatever the case of the text.
-    fn to_ascii_lowercase_contains(&self, needle: &[u8]) -> bool;
-}
-
-impl AsciiSearch for [u8] {
-    fn to_ascii_lowercase_contains(&self, needle: &[u8]) -> bool {
-        // Header values are short; the longest that is searched is bounded so that a megabyte costs nothing.
-        let head = self.get(..self.len().min(512)).unwrap_or_default();
-        head.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
-    }
+/// Whether `needle` occurs in a header value, whatever the case. Of long values the first 512 bytes are searched.
+fn contains_ignoring_case(value: &[u8], needle: &[u8]) -> bool {
+    let head = value.get(..value.len().min(512)).unwrap_or_default();
+    head.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
 }

@@ -18,7 +18,6 @@ pub fn read(path: &Path) -> Result<Value> {
     if text.trim().is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    // Deserialising into JSON loses the position of errors after the parser's own, which name line and column.
     serde_saphyr::from_str(&text).with_context(|| format!("{} is neither YAML nor JSON", path.display()))
 }
 
