@@ -81,8 +81,9 @@ def run_clients() -> list[str]:
     threads = [threading.Thread(target=chat, args=(kind, key, until, errors)) for _, kind, key in PEOPLE]
     for thread in threads:
         thread.start()
-    harvest = subprocess.Popen([sys.executable, "-m", "demo.harvest", f"{BASE}/v1", HARVESTER[1], "12"],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with open(FOLDER / "harvest.log", "w") as log:
+        harvest = subprocess.Popen([sys.executable, "-m", "demo.harvest", f"{BASE}/v1", HARVESTER[1], "12"],
+                                   stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         while any(thread.is_alive() for thread in threads):
             if sys.stderr.isatty():
@@ -98,6 +99,8 @@ def run_clients() -> list[str]:
         raise
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
+    if harvest.returncode:
+        errors.append(f"distilabel ended with status {harvest.returncode}: target/demo/harvest.log says why")
     print(f"What distilabel was told: {(told or 'nothing but answers').strip().splitlines()[-1]}\n")
     return errors
 
