@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod hash;
 pub mod headers;
 pub mod ja4;
+pub mod json;
 pub mod name;
 pub mod principal;
 

@@ -1,0 +1,667 @@
+//! A streaming JSON scanner: bytes in chunks of any size become events, with a fixed state of a few dozen bytes.
+//!
+//! It allocates nothing and keeps nothing of the text. Strings are handed on in parts, unescaped, as they are read. The
+//! grammar is RFC 8259's, with two indulgences for what origins accept: a lone surrogate escape reads as U+FFFD, and
+//! bytes in strings are not checked to be UTF-8.
+
+use std::fmt;
+
+/// What the scanner tells. Parts arrive in order; the last part of a key, text or number says so and may be empty.
+pub trait Sink {
+    /// An object or array begins.
+    fn open(&mut self, container: Container);
+    /// An object or array ends.
+    fn close(&mut self, container: Container);
+    /// Part of an object's key, unescaped. A part may end inside a character.
+    fn key(&mut self, part: &[u8], is_last: bool);
+    /// Part of a string, unescaped. A part may end inside a character.
+    fn text(&mut self, part: &[u8], is_last: bool);
+    /// Part of a number as it is written.
+    fn number(&mut self, part: &[u8], is_last: bool);
+    /// `true`, `false` or `null`.
+    fn literal(&mut self, literal: Literal);
+}
+
+/// An object or an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// `{}`
+    Object,
+    /// `[]`
+    Array,
+}
+
+/// A value that is a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// `null`
+    Null,
+    /// `true`
+    True,
+    /// `false`
+    False,
+}
+
+impl Literal {
+    const fn word(self) -> &'static [u8] {
+        match self {
+            Self::Null => b"null",
+            Self::True => b"true",
+            Self::False => b"false",
+        }
+    }
+}
+
+/// The text is no JSON, or nests deeper than [`DEEPEST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed JSON")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// How deep values may nest: one bit each, and as deep as serde_json reads.
+pub const DEEPEST: u32 = 127;
+
+/// The scanner's whole state between two chunks.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    state: State,
+    /// The containers that are open, innermost in the lowest bit; a set bit is an object.
+    open: u128,
+    depth: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A value has to follow.
+    Value,
+    /// A value or the end of the array.
+    ItemOrEnd,
+    /// A key or the end of the object.
+    KeyOrEnd,
+    /// A key.
+    Key,
+    /// The colon after a key.
+    Colon,
+    /// A comma or the end of the container.
+    CommaOrEnd,
+    /// Nothing but white space: the document is complete.
+    Complete,
+    /// Inside a string.
+    Text(Role),
+    /// After a backslash; `high` is a first surrogate that waits for its second, or zero.
+    Escape { role: Role, high: u16 },
+    /// After the escape of a first surrogate.
+    Surrogate { role: Role, high: u16 },
+    /// Inside a `\u` escape, so many digits in.
+    Unicode { role: Role, high: u16, digits: u8, value: u16 },
+    /// Inside a number.
+    Number(Digits),
+    /// Inside a word, so many bytes in.
+    Word(Literal, u8),
+    /// Malformed, for good.
+    Failed,
+}
+
+/// What a string is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Key,
+    Value,
+}
+
+/// Where in a number the scanner stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Digits {
+    Minus,
+    Zero,
+    Whole,
+    Point,
+    Fraction,
+    Exponent,
+    ExponentSign,
+    Power,
+}
+
+impl Digits {
+    /// Where the byte leads, if the number goes on with it.
+    const fn next(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (Self::Minus, b'0') => Some(Self::Zero),
+            (Self::Minus, b'1'..=b'9') | (Self::Whole, b'0'..=b'9') => Some(Self::Whole),
+            (Self::Zero | Self::Whole, b'.') => Some(Self::Point),
+            (Self::Point | Self::Fraction, b'0'..=b'9') => Some(Self::Fraction),
+            (Self::Zero | Self::Whole | Self::Fraction, b'e' | b'E') => Some(Self::Exponent),
+            (Self::Exponent, b'+' | b'-') => Some(Self::ExponentSign),
+            (Self::Exponent | Self::ExponentSign | Self::Power, b'0'..=b'9') => Some(Self::Power),
+            _ => None,
+        }
+    }
+
+    /// Whether a number may end here.
+    const fn is_whole_number(self) -> bool {
+        matches!(self, Self::Zero | Self::Whole | Self::Fraction | Self::Power)
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self { state: State::Value, open: 0, depth: 0 }
+    }
+}
+
+impl Scanner {
+    /// Reads the next chunk. After an error every further chunk is an error.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), Malformed> {
+        let mut rest = chunk;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = match self.state {
+                State::Text(role) => self.text(role, rest, sink),
+                State::Number(digits) => self.number(digits, rest, sink),
+                State::Escape { role, high } => {
+                    self.escape(role, high, byte, sink);
+                    after
+                }
+                State::Surrogate { role, high } => {
+                    if byte == b'\\' {
+                        self.state = State::Escape { role, high };
+                        after
+                    } else {
+                        emit(role, REPLACEMENT, false, sink);
+                        self.state = State::Text(role);
+                        rest
+                    }
+                }
+                State::Unicode { role, high, digits, value } => {
+                    self.unicode(role, high, digits, value, byte, sink);
+                    after
+                }
+                State::Word(literal, at) => {
+                    self.word(literal, at, byte, sink);
+                    after
+                }
+                State::Failed => return Err(Malformed),
+                _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => after,
+                state => {
+                    self.structure(state, byte, sink);
+                    // A number's first byte belongs to its text.
+                    if matches!(self.state, State::Number(_)) { self.number_from(rest, sink) } else { after }
+                }
+            };
+        }
+        if self.state == State::Failed { Err(Malformed) } else { Ok(()) }
+    }
+
+    /// The text is at its end. Whatever is open then was cut short.
+    pub fn finish(&mut self, sink: &mut impl Sink) -> Result<(), Malformed> {
+        if let State::Number(digits) = self.state
+            && digits.is_whole_number()
+            && self.depth == 0
+        {
+            sink.number(&[], true);
+            self.state = State::Complete;
+        }
+        if self.state == State::Complete { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn structure(&mut self, state: State, byte: u8, sink: &mut impl Sink) {
+        self.state = match (state, byte) {
+            (State::ItemOrEnd, b']') | (State::KeyOrEnd, b'}') => return self.close(byte, sink),
+            (State::CommaOrEnd, b']' | b'}') => return self.close(byte, sink),
+            (State::CommaOrEnd, b',') => {
+                if self.is_in_object() {
+                    State::Key
+                } else {
+                    State::Value
+                }
+            }
+            (State::KeyOrEnd | State::Key, b'"') => State::Text(Role::Key),
+            (State::Colon, b':') => State::Value,
+            (State::Value | State::ItemOrEnd, _) => match byte {
+                b'"' => State::Text(Role::Value),
+                b'{' => return self.open(Container::Object, State::KeyOrEnd, sink),
+                b'[' => return self.open(Container::Array, State::ItemOrEnd, sink),
+                b'-' => State::Number(Digits::Minus),
+                b'0' => State::Number(Digits::Zero),
+                b'1'..=b'9' => State::Number(Digits::Whole),
+                b'n' => State::Word(Literal::Null, 1),
+                b't' => State::Word(Literal::True, 1),
+                b'f' => State::Word(Literal::False, 1),
+                _ => State::Failed,
+            },
+            _ => State::Failed,
+        };
+    }
+
+    fn is_in_object(&self) -> bool {
+        self.open & 1 == 1
+    }
+
+    fn open(&mut self, container: Container, state: State, sink: &mut impl Sink) {
+        if self.depth >= DEEPEST {
+            self.state = State::Failed;
+            return;
+        }
+        self.open = self.open << 1 | u128::from(container == Container::Object);
+        self.depth += 1;
+        self.state = state;
+        sink.open(container);
+    }
+
+    fn close(&mut self, byte: u8, sink: &mut impl Sink) {
+        let container = if self.is_in_object() { Container::Object } else { Container::Array };
+        if self.depth == 0 || (container == Container::Object) != (byte == b'}') {
+            self.state = State::Failed;
+            return;
+        }
+        self.open >>= 1;
+        self.depth -= 1;
+        sink.close(container);
+        self.after_value();
+    }
+
+    fn after_value(&mut self) {
+        self.state = if self.depth == 0 { State::Complete } else { State::CommaOrEnd };
+    }
+
+    /// Reads a string up to the end of the chunk or its closing quote; returns what follows.
+    fn text<'c>(&mut self, role: Role, mut rest: &'c [u8], sink: &mut impl Sink) -> &'c [u8] {
+        loop {
+            let (plain, special) = rest.split_at(plain_length(rest));
+            match special {
+                [b'"', after @ ..] => {
+                    emit(role, plain, true, sink);
+                    match role {
+                        Role::Key => self.state = State::Colon,
+                        Role::Value => self.after_value(),
+                    }
+                    return after;
+                }
+                _ if plain.is_empty() => {}
+                _ => emit(role, plain, false, sink),
+            }
+            match special {
+                [] => return special,
+                // Nearly all escapes are of this kind and lie within the chunk.
+                [b'\\', byte, after @ ..] if *byte != b'u' => {
+                    let Some(plain) = escaped(*byte) else {
+                        self.state = State::Failed;
+                        return special;
+                    };
+                    emit(role, plain, false, sink);
+                    rest = after;
+                }
+                [b'\\', after @ ..] => {
+                    self.state = State::Escape { role, high: 0 };
+                    return after;
+                }
+                // A control character has to be escaped.
+                _ => {
+                    self.state = State::Failed;
+                    return special;
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self, role: Role, high: u16, byte: u8, sink: &mut impl Sink) {
+        if byte == b'u' {
+            self.state = State::Unicode { role, high, digits: 0, value: 0 };
+            return;
+        }
+        if high != 0 {
+            emit(role, REPLACEMENT, false, sink);
+        }
+        match escaped(byte) {
+            Some(plain) => {
+                emit(role, plain, false, sink);
+                self.state = State::Text(role);
+            }
+            None => self.state = State::Failed,
+        }
+    }
+
+    fn unicode(&mut self, role: Role, high: u16, digits: u8, value: u16, byte: u8, sink: &mut impl Sink) {
+        let Some(digit) = char::from(byte).to_digit(16) else {
+            self.state = State::Failed;
+            return;
+        };
+        let value = value << 4 | digit as u16;
+        if digits < 3 {
+            self.state = State::Unicode { role, high, digits: digits + 1, value };
+            return;
+        }
+        self.state = State::Text(role);
+        match (high, value) {
+            (0, 0xd800..=0xdbff) => self.state = State::Surrogate { role, high: value },
+            (0, _) => emit_char(role, value.into(), sink),
+            (_, 0xdc00..=0xdfff) => {
+                let pair = 0x1_0000 + ((u32::from(high) - 0xd800) << 10) + (u32::from(value) - 0xdc00);
+                emit_char(role, pair, sink);
+            }
+            (_, 0xd800..=0xdbff) => {
+                emit(role, REPLACEMENT, false, sink);
+                self.state = State::Surrogate { role, high: value };
+            }
+            _ => {
+                emit(role, REPLACEMENT, false, sink);
+                emit_char(role, value.into(), sink);
+            }
+        }
+    }
+
+    /// Reads a number whose first byte has set the state.
+    fn number_from<'c>(&mut self, rest: &'c [u8], sink: &mut impl Sink) -> &'c [u8] {
+        let State::Number(mut digits) = self.state else { return rest };
+        let mut length = 1;
+        for &byte in rest.iter().skip(1) {
+            let Some(next) = digits.next(byte) else { break };
+            digits = next;
+            length += 1;
+        }
+        self.number_part(digits, rest, length, sink)
+    }
+
+    /// Reads on in a number from the chunk before.
+    fn number<'c>(&mut self, mut digits: Digits, rest: &'c [u8], sink: &mut impl Sink) -> &'c [u8] {
+        let mut length = 0;
+        for &byte in rest {
+            let Some(next) = digits.next(byte) else { break };
+            digits = next;
+            length += 1;
+        }
+        self.number_part(digits, rest, length, sink)
+    }
+
+    fn number_part<'c>(&mut self, digits: Digits, rest: &'c [u8], length: usize, sink: &mut impl Sink) -> &'c [u8] {
+        let (part, after) = rest.split_at(length);
+        self.state = State::Number(digits);
+        if after.is_empty() {
+            sink.number(part, false);
+        } else if digits.is_whole_number() {
+            sink.number(part, true);
+            self.after_value();
+        } else {
+            self.state = State::Failed;
+        }
+        after
+    }
+
+    fn word(&mut self, literal: Literal, at: u8, byte: u8, sink: &mut impl Sink) {
+        let word = literal.word();
+        if word.get(usize::from(at)) != Some(&byte) {
+            self.state = State::Failed;
+        } else if usize::from(at) + 1 == word.len() {
+            sink.literal(literal);
+            self.after_value();
+        } else {
+            self.state = State::Word(literal, at + 1);
+        }
+    }
+}
+
+/// U+FFFD in UTF-8.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+fn emit(role: Role, part: &[u8], is_last: bool, sink: &mut impl Sink) {
+    match role {
+        Role::Key => sink.key(part, is_last),
+        Role::Value => sink.text(part, is_last),
+    }
+}
+
+fn emit_char(role: Role, code: u32, sink: &mut impl Sink) {
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    let mut bytes = [0; 4];
+    emit(role, character.encode_utf8(&mut bytes).as_bytes(), false, sink);
+}
+
+/// What a byte after a backslash stands for, but for `u`.
+const fn escaped(byte: u8) -> Option<&'static [u8]> {
+    Some(match byte {
+        b'"' => b"\"",
+        b'\\' => b"\\",
+        b'/' => b"/",
+        b'b' => b"\x08",
+        b'f' => b"\x0c",
+        b'n' => b"\n",
+        b'r' => b"\r",
+        b't' => b"\t",
+        _ => return None,
+    })
+}
+
+/// How many bytes stand for themselves in a string: up to a quote, a backslash or a control character.
+fn plain_length(text: &[u8]) -> usize {
+    let special = |word: &[u8; 8]| special_bytes(u64::from_le_bytes(*word));
+    let (words, tail) = text.as_chunks::<8>();
+    let mut clean = 0;
+    let (blocks, _) = words.as_chunks::<4>();
+    for [a, b, c, d] in blocks {
+        if special(a) | special(b) | special(c) | special(d) != 0 {
+            break;
+        }
+        clean += 4;
+    }
+    for word in words.iter().skip(clean) {
+        let special = special(word);
+        if special != 0 {
+            return clean * 8 + (special.trailing_zeros() / 8) as usize;
+        }
+        clean += 1;
+    }
+    let is_special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+    words.len() * 8 + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+/// Sets the top bit of the first byte of eight that a string may not hold as it is; of later bytes some more
+/// (Mycroft's test for a zero byte).
+const fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let found = (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (word.wrapping_sub(ONES * 0x20) & !word);
+    found & TOPS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Map, Number, Value};
+
+    /// Builds the value that the events describe.
+    #[derive(Default)]
+    struct Builder {
+        /// Open containers, each with the key that waits for its value.
+        open: Vec<(Value, String)>,
+        part: Vec<u8>,
+        done: Vec<Value>,
+    }
+
+    impl Builder {
+        fn value(&mut self, value: Value) {
+            match self.open.last_mut() {
+                Some((Value::Object(object), key)) => drop(object.insert(std::mem::take(key), value)),
+                Some((Value::Array(array), _)) => array.push(value),
+                _ => self.done.push(value),
+            }
+        }
+
+        fn take(&mut self, part: &[u8], is_last: bool) -> Option<String> {
+            self.part.extend(part);
+            is_last.then(|| String::from_utf8(std::mem::take(&mut self.part)).unwrap())
+        }
+    }
+
+    impl Sink for Builder {
+        fn open(&mut self, container: Container) {
+            let value = match container {
+                Container::Object => Value::Object(Map::new()),
+                Container::Array => Value::Array(Vec::new()),
+            };
+            self.open.push((value, String::new()));
+        }
+
+        fn close(&mut self, _: Container) {
+            let (value, _) = self.open.pop().unwrap();
+            self.value(value);
+        }
+
+        fn key(&mut self, part: &[u8], is_last: bool) {
+            if let Some(key) = self.take(part, is_last) {
+                self.open.last_mut().unwrap().1 = key;
+            }
+        }
+
+        fn text(&mut self, part: &[u8], is_last: bool) {
+            if let Some(text) = self.take(part, is_last) {
+                self.value(Value::String(text));
+            }
+        }
+
+        fn number(&mut self, part: &[u8], is_last: bool) {
+            if let Some(number) = self.take(part, is_last) {
+                self.value(Value::Number(number.parse::<Number>().unwrap()));
+            }
+        }
+
+        fn literal(&mut self, literal: Literal) {
+            self.value(match literal {
+                Literal::Null => Value::Null,
+                Literal::True => Value::Bool(true),
+                Literal::False => Value::Bool(false),
+            });
+        }
+    }
+
+    /// Keeps nothing: for texts whose strings may not be UTF-8.
+    struct Deaf;
+
+    impl Sink for Deaf {
+        fn open(&mut self, _: Container) {}
+        fn close(&mut self, _: Container) {}
+        fn key(&mut self, _: &[u8], _: bool) {}
+        fn text(&mut self, _: &[u8], _: bool) {}
+        fn number(&mut self, _: &[u8], _: bool) {}
+        fn literal(&mut self, _: Literal) {}
+    }
+
+    fn scan<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, sink: &mut impl Sink) -> Result<(), Malformed> {
+        let mut scanner = Scanner::default();
+        for chunk in chunks {
+            scanner.feed(chunk, sink)?;
+        }
+        scanner.finish(sink)
+    }
+
+    fn read(text: &[u8], size: usize) -> Result<Value, Malformed> {
+        let mut builder = Builder::default();
+        scan(text.chunks(size.max(1)), &mut builder)?;
+        Ok(builder.done.pop().unwrap())
+    }
+
+    /// Any JSON value, numbers that a double holds exactly.
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e9f64..1e9).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                proptest::collection::btree_map(any::<String>(), inner, 0..8)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Writes every character of every string as a `\u` escape, surrogate pairs included.
+    fn escaped(value: &Value) -> String {
+        let text = |text: &str| {
+            let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+            format!("\"{units}\"")
+        };
+        match value {
+            Value::String(string) => text(string),
+            Value::Array(items) => format!("[ {} ]", items.iter().map(escaped).collect::<Vec<_>>().join(" , ")),
+            Value::Object(object) => {
+                let fields = object.iter().map(|(key, value)| format!("{}:\t{}", text(key), escaped(value)));
+                format!("{{\n{}\r}}", fields.collect::<Vec<_>>().join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_in_any_chunks_reads_as_serde_json_reads_it(value in json(), size in 1usize..40) {
+            for text in [value.to_string(), format!("{value:#}"), escaped(&value)] {
+                let expected: Value = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(read(text.as_bytes(), size), Ok(expected.clone()));
+                prop_assert_eq!(read(text.as_bytes(), usize::MAX), Ok(expected));
+            }
+        }
+
+        #[test]
+        fn what_serde_json_refuses_is_refused(text in r#"[\[\]{}",:0-9eE+.\-truefalsn\\ub \n]{0,24}"#, size in 1usize..8) {
+            let ours = scan(text.as_bytes().chunks(size), &mut Deaf).is_ok();
+            match serde_json::from_str::<Value>(&text) {
+                Ok(_) => prop_assert!(ours),
+                // Two things that origins accept: half a surrogate pair, and numbers too large for a double.
+                Err(error) if error.to_string().contains("surrogate")
+                    || error.to_string().contains("hex escape")
+                    || error.to_string().contains("out of range") => {}
+                Err(_) => prop_assert!(!ours),
+            }
+        }
+
+        #[test]
+        fn any_bytes_in_any_chunks_end_the_same_way(bytes in any::<Vec<u8>>(), size in 1usize..8) {
+            let whole = scan([&bytes[..]], &mut Deaf);
+            prop_assert_eq!(scan(bytes.chunks(size), &mut Deaf), whole);
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_reads_as_a_replacement_character() {
+        for (text, expected) in [
+            (r#""\ud83d\ude00""#, "\u{1f600}"),
+            (r#""\ud83d""#, "\u{fffd}"),
+            (r#""\ud83dx""#, "\u{fffd}x"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\ude00""#, "\u{fffd}"),
+        ] {
+            for size in 1..text.len() {
+                assert_eq!(read(text.as_bytes(), size), Ok(Value::from(expected)), "{text} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_as_serde_json_bounds_it() {
+        for (depth, is_fine) in [(127, true), (128, false), (100_000, false)] {
+            let text = "[".repeat(depth) + &"]".repeat(depth);
+            assert_eq!(scan([text.as_bytes()], &mut Deaf).is_ok(), is_fine, "{depth}");
+            assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), is_fine, "{depth}");
+        }
+    }
+
+    #[test]
+    fn the_state_between_chunks_is_small() {
+        assert!(size_of::<Scanner>() <= 64, "{}", size_of::<Scanner>());
+    }
+}
