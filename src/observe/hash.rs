@@ -35,6 +35,36 @@ impl Secret {
     }
 }
 
+/// What a keyed hash that names no principal is for. Equal values for different purposes give unrelated hashes.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// Parts of prompts.
+    Prompt = 16,
+    /// The words of prompts, one by one.
+    Words,
+    /// The tools that a request offers.
+    Tools,
+    /// The schema that an answer has to follow.
+    Schema,
+    /// The end user that an API's caller names.
+    User,
+}
+
+impl Secret {
+    /// Hashes a value for a purpose.
+    #[must_use]
+    pub fn hash(&self, purpose: Purpose, value: &[u8]) -> u64 {
+        self.hasher(purpose).hash(value)
+    }
+
+    /// Hashes a value that comes in parts: however it is cut, the result is that of [`Secret::hash`].
+    #[must_use]
+    pub fn hasher(&self, purpose: Purpose) -> SipHasher24 {
+        let (k0, k1) = self.key;
+        SipHasher24::new_with_keys(k0 ^ purpose as u64, k1)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -76,6 +106,7 @@ pub const fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::Hasher;
 
     #[test]
     fn hashes_never_change_between_versions() {
@@ -98,6 +129,17 @@ mod tests {
         let id = |value: &[u8]| secret.principal(Kind::Credential, value).id;
         assert_ne!(id(&vec![b'a'; LONGEST]), id(&vec![b'a'; LONGEST + 1]));
         assert_ne!(id(&vec![b'a'; LONGEST + 1]), id(&vec![b'a'; LONGEST + 2]));
+    }
+
+    #[test]
+    fn a_value_in_parts_hashes_as_the_whole() {
+        let secret = Secret::new(b"one");
+        let mut hasher = secret.hasher(Purpose::Tools);
+        for part in [&b"a"[..], b"", b"long value in", b" parts"] {
+            hasher.write(part);
+        }
+        assert_eq!(hasher.finish(), secret.hash(Purpose::Tools, b"along value in parts"));
+        assert_ne!(hasher.finish(), secret.hash(Purpose::Schema, b"along value in parts"));
     }
 
     #[test]

@@ -5,20 +5,28 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod answer;
+pub mod body;
 pub mod client;
 pub mod contradiction;
+pub mod conversation;
 pub mod credential;
 pub mod dialect;
+pub mod excerpt;
 pub mod hash;
 pub mod headers;
 pub mod ja4;
 pub mod json;
 pub mod name;
+pub mod paths;
 pub mod principal;
+pub mod prompt;
 
 pub use address::{Address, Cidr};
+pub use answer::{Answer, Told};
 pub use client::{Client, Family};
 pub use contradiction::Contradictions;
+pub use conversation::{Asked, Conversation, RequestBody};
 pub use dialect::{Api, Dialect, Operation};
 pub use hash::Secret;
 pub use headers::Headers;

@@ -1,19 +1,80 @@
 //! Amazon Bedrock's runtime API.
 
-use super::{Dialect, Operation, Refusal, post};
+use std::sync::LazyLock;
+
+use super::{Dialect, Operation, Refusal, Streaming, anthropic, cohere, generate, openai, post};
+use crate::observe::answer::Told;
+use crate::observe::conversation::Asked;
+use crate::observe::paths::{Paths, Rows};
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "bedrock",
     routes: &[
         post("/converse", Operation::Generate),
-        post("/converse-stream", Operation::Generate),
+        generate("/converse-stream", Streaming::Always),
         post("/invoke", Operation::Generate),
-        post("/invoke-with-response-stream", Operation::Generate),
+        generate("/invoke-with-response-stream", Streaming::Always),
         post("/model-invocation-job", Operation::Batch),
         post("/count-tokens", Operation::Auxiliary),
     ],
     error,
+    request: LazyLock::new(|| Paths::new(&[("", anthropic::REQUEST), ("", cohere::REQUEST), ("", REQUEST)])),
+    response: LazyLock::new(|| {
+        Paths::new(&[("", anthropic::RESPONSE), ("", cohere::RESPONSE), ("", openai::RESPONSE), ("", RESPONSE)])
+    }),
 };
+
+/// Converse, and what InvokeModel passes on to models of Amazon, Meta and Mistral; other vendors' models take their own dialect.
+const REQUEST: Rows<Asked> = &[
+    ("messages[]", Asked::Message),
+    ("messages[].role", Asked::Role),
+    ("messages[].content[].text", Asked::Text),
+    ("messages[].content[].image", Asked::Image),
+    ("messages[].content[].audio", Asked::Audio),
+    ("messages[].content[].toolResult.content[].text", Asked::Text),
+    ("system[].text", Asked::Text),
+    ("system", Asked::System),
+    ("inferenceConfig.maxTokens", Asked::MaxTokens),
+    ("inferenceConfig.max_new_tokens", Asked::MaxTokens),
+    ("inferenceConfig.temperature", Asked::Temperature),
+    ("inferenceConfig.topP", Asked::TopP),
+    ("toolConfig.tools[]", Asked::Tool),
+    ("additionalModelRequestFields.thinking.budget_tokens", Asked::Effort),
+    ("additionalModelRequestFields.thinking.type", Asked::Effort),
+    ("additionalModelRequestFields.reasoning_effort", Asked::Effort),
+    ("outputConfig.textFormat.type", Asked::Format),
+    ("outputConfig.textFormat.structure.jsonSchema", Asked::Format),
+    ("inputText", Asked::Message),
+    ("textGenerationConfig.maxTokenCount", Asked::MaxTokens),
+    ("textGenerationConfig.temperature", Asked::Temperature),
+    ("textGenerationConfig.topP", Asked::TopP),
+    ("max_gen_len", Asked::MaxTokens),
+    ("texts[]", Asked::Message),
+];
+
+const RESPONSE: Rows<Told> = &[
+    ("usage.inputTokens", Told::Input),
+    ("usage.outputTokens", Told::Output),
+    ("usage.cacheReadInputTokens", Told::CacheRead),
+    ("usage.cacheWriteInputTokens", Told::CacheWrite),
+    ("metadata.usage.inputTokens", Told::Input),
+    ("metadata.usage.outputTokens", Told::Output),
+    ("amazon-bedrock-invocationMetrics.inputTokenCount", Told::Input),
+    ("amazon-bedrock-invocationMetrics.outputTokenCount", Told::Output),
+    ("inputTextTokenCount", Told::Input),
+    ("results[].tokenCount", Told::Output),
+    ("prompt_token_count", Told::Input),
+    ("generation_token_count", Told::Output),
+    ("stopReason", Told::Stop),
+    ("results[].completionReason", Told::Stop),
+    ("output.message.content[].text", Told::Text),
+    ("results[].outputText", Told::Text),
+    ("outputText", Told::Text),
+    ("generation", Told::Text),
+    ("delta.toolUse.input", Told::Text),
+    ("delta.reasoningContent.text", Told::Text),
+    ("bytes", Told::Nested),
+];
 
 fn error(refusal: Refusal, message: &str) -> String {
     let kind = match refusal {

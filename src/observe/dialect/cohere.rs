@@ -1,6 +1,11 @@
 //! Cohere's API.
 
+use std::sync::LazyLock;
+
 use super::{Dialect, Operation, Refusal, post};
+use crate::observe::answer::Told;
+use crate::observe::conversation::Asked;
+use crate::observe::paths::{Paths, Rows};
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "cohere",
@@ -15,7 +20,66 @@ pub(super) static DIALECT: Dialect = Dialect {
         post("/v1/tokenize", Operation::Auxiliary),
     ],
     error,
+    request: LazyLock::new(|| Paths::new(&[("", REQUEST)])),
+    response: LazyLock::new(|| Paths::new(&[("", RESPONSE)])),
 };
+
+/// Both versions of chat, generate and embed.
+pub(super) const REQUEST: Rows<Asked> = &[
+    ("model", Asked::Model),
+    ("stream", Asked::Stream),
+    ("num_generations", Asked::N),
+    ("temperature", Asked::Temperature),
+    ("p", Asked::TopP),
+    ("max_tokens", Asked::MaxTokens),
+    ("seed", Asked::Seed),
+    ("logprobs", Asked::Logprobs),
+    ("thinking.type", Asked::Effort),
+    ("thinking.token_budget", Asked::Effort),
+    ("reasoning_effort", Asked::Effort),
+    ("tools[]", Asked::Tool),
+    ("response_format.type", Asked::Format),
+    ("response_format.json_schema", Asked::Format),
+    ("response_format.schema", Asked::Format),
+    ("messages[]", Asked::Message),
+    ("messages[].role", Asked::Role),
+    ("messages[].content", Asked::Text),
+    ("messages[].content[].text", Asked::Text),
+    ("messages[].content[].type", Asked::PartType),
+    ("messages[].content[].document.data", Asked::Text),
+    ("message", Asked::Turn),
+    ("chat_history[]", Asked::Message),
+    ("chat_history[].role", Asked::Role),
+    ("chat_history[].message", Asked::Text),
+    ("preamble", Asked::System),
+    ("prompt", Asked::Message),
+    ("texts[]", Asked::Message),
+    ("inputs[]", Asked::Message),
+    ("inputs[].content[].text", Asked::Text),
+    ("inputs[].content[].type", Asked::PartType),
+    ("images[]", Asked::Image),
+];
+
+pub(super) const RESPONSE: Rows<Told> = &[
+    ("usage.tokens.input_tokens", Told::Input),
+    ("usage.tokens.output_tokens", Told::Output),
+    ("delta.usage.tokens.input_tokens", Told::Input),
+    ("delta.usage.tokens.output_tokens", Told::Output),
+    ("meta.tokens.input_tokens", Told::Input),
+    ("meta.tokens.output_tokens", Told::Output),
+    ("response.meta.tokens.input_tokens", Told::Input),
+    ("response.meta.tokens.output_tokens", Told::Output),
+    ("finish_reason", Told::Stop),
+    ("delta.finish_reason", Told::Stop),
+    ("generations[].finish_reason", Told::Stop),
+    ("message.content[].text", Told::Text),
+    ("delta.message.content.text", Told::Text),
+    ("delta.message.content.thinking", Told::Text),
+    ("delta.message.tool_calls.function.arguments", Told::Text),
+    ("text", Told::Text),
+    ("generations[].text", Told::Text),
+    ("error", Told::Error),
+];
 
 fn error(_: Refusal, message: &str) -> String {
     serde_json::json!({"message": message}).to_string()

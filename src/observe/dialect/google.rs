@@ -1,12 +1,17 @@
 //! Google's Gemini API, on the paths of AI Studio and Vertex AI.
 
-use super::{Dialect, Operation, Refusal, post};
+use std::sync::LazyLock;
+
+use super::{Dialect, Operation, Refusal, Streaming, generate, post};
+use crate::observe::answer::Told;
+use crate::observe::conversation::Asked;
+use crate::observe::paths::{Paths, Rows};
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "google",
     routes: &[
         post(":generateContent", Operation::Generate),
-        post(":streamGenerateContent", Operation::Generate),
+        generate(":streamGenerateContent", Streaming::Always),
         post(":predict", Operation::Generate),
         post(":embedContent", Operation::Embed),
         post(":batchEmbedContents", Operation::Embed),
@@ -14,7 +19,79 @@ pub(super) static DIALECT: Dialect = Dialect {
         post(":countTokens", Operation::Auxiliary),
     ],
     error,
+    request: LazyLock::new(|| {
+        Paths::new(&[("", REQUEST), ("batch.inputConfig.requests.requests[].request", REQUEST), ("", BATCH)])
+    }),
+    response: LazyLock::new(|| Paths::new(&[("", RESPONSE), ("[]", RESPONSE)])),
 };
+
+/// `generateContent`, `embedContent` and Vertex AI's `predict`; names in both spellings that the API takes.
+const REQUEST: Rows<Asked> = &[
+    ("contents[]", Asked::Message),
+    ("contents[].role", Asked::Role),
+    ("contents[].parts[].text", Asked::Text),
+    ("contents[].parts[].inlineData.mimeType", Asked::PartType),
+    ("contents[].parts[].fileData.mimeType", Asked::PartType),
+    ("systemInstruction", Asked::System),
+    ("systemInstruction.parts[].text", Asked::Text),
+    ("tools[].functionDeclarations[]", Asked::Tool),
+    ("generationConfig.candidateCount", Asked::N),
+    ("generationConfig.temperature", Asked::Temperature),
+    ("generationConfig.topP", Asked::TopP),
+    ("generationConfig.maxOutputTokens", Asked::MaxTokens),
+    ("generationConfig.seed", Asked::Seed),
+    ("generationConfig.responseLogprobs", Asked::Logprobs),
+    ("generationConfig.logprobs", Asked::TopLogprobs),
+    ("generationConfig.responseMimeType", Asked::Format),
+    ("generationConfig.responseSchema", Asked::Format),
+    ("generationConfig.responseJsonSchema", Asked::Format),
+    ("generationConfig.thinkingConfig.thinkingBudget", Asked::Effort),
+    ("generationConfig.thinkingConfig.thinkingLevel", Asked::Effort),
+    ("contents[].parts[].inline_data.mime_type", Asked::PartType),
+    ("contents[].parts[].file_data.mime_type", Asked::PartType),
+    ("system_instruction", Asked::System),
+    ("system_instruction.parts[].text", Asked::Text),
+    ("tools[].function_declarations[]", Asked::Tool),
+    ("generation_config.candidate_count", Asked::N),
+    ("generation_config.temperature", Asked::Temperature),
+    ("generation_config.top_p", Asked::TopP),
+    ("generation_config.max_output_tokens", Asked::MaxTokens),
+    ("generation_config.seed", Asked::Seed),
+    ("generation_config.response_logprobs", Asked::Logprobs),
+    ("generation_config.logprobs", Asked::TopLogprobs),
+    ("generation_config.response_mime_type", Asked::Format),
+    ("generation_config.response_schema", Asked::Format),
+    ("generation_config.response_json_schema", Asked::Format),
+    ("generation_config.thinking_config.thinking_budget", Asked::Effort),
+    ("generation_config.thinking_config.thinking_level", Asked::Effort),
+    ("model", Asked::Model),
+    ("content", Asked::Message),
+    ("content.parts[].text", Asked::Text),
+    ("requests[]", Asked::Request),
+    ("requests[].model", Asked::Model),
+    ("requests[].content", Asked::Message),
+    ("requests[].content.parts[].text", Asked::Text),
+    ("instances[]", Asked::Request),
+    ("instances[].prompt", Asked::Message),
+    ("instances[].content", Asked::Message),
+    ("parameters.temperature", Asked::Temperature),
+    ("parameters.topP", Asked::TopP),
+    ("parameters.maxOutputTokens", Asked::MaxTokens),
+    ("parameters.candidateCount", Asked::N),
+];
+
+/// A batch holds requests deep inside.
+const BATCH: Rows<Asked> = &[("batch.inputConfig.requests.requests[]", Asked::Request)];
+
+const RESPONSE: Rows<Told> = &[
+    ("usageMetadata.promptTokenCount", Told::Input),
+    ("usageMetadata.candidatesTokenCount", Told::Output),
+    ("usageMetadata.thoughtsTokenCount", Told::Thoughts),
+    ("candidates[].finishReason", Told::Stop),
+    ("candidates[].content.parts[].text", Told::Text),
+    ("promptFeedback.blockReason", Told::Stop),
+    ("error", Told::Error),
+];
 
 fn error(refusal: Refusal, message: &str) -> String {
     let (code, status) = match refusal {

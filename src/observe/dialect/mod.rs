@@ -7,8 +7,13 @@ mod google;
 mod ollama;
 mod openai;
 
+use std::sync::LazyLock;
+
+use super::answer::Told;
+use super::conversation::Asked;
 use super::headers::Headers;
 use super::name::Name;
+use super::paths::Paths;
 
 /// What a request asks of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,10 +65,22 @@ pub struct Route {
     pub suffix: &'static str,
     /// What it asks for.
     pub operation: Operation,
+    /// Whether the answer is streamed.
+    pub streaming: Streaming,
+}
+
+/// What decides whether an answer is streamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    /// It is if the body says so.
+    OnRequest,
+    /// It is unless the body says no.
+    ByDefault,
+    /// It is: the path says so.
+    Always,
 }
 
 /// An API dialect.
-#[derive(Debug)]
 pub struct Dialect {
     /// Its name in configuration and reports.
     pub name: &'static str,
@@ -71,6 +88,16 @@ pub struct Dialect {
     pub routes: &'static [Route],
     /// Writes an error body as this API's servers do, so that its SDKs raise their usual exceptions.
     pub error: fn(Refusal, message: &str) -> String,
+    /// What the values in a request's body mean.
+    pub request: LazyLock<Paths<Asked>>,
+    /// What the values in a response's body mean.
+    pub response: LazyLock<Paths<Told>>,
+}
+
+impl std::fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// A dialect and what was asked in it.
@@ -80,6 +107,8 @@ pub struct Api {
     pub dialect: &'static Dialect,
     /// The operation.
     pub operation: Operation,
+    /// Whether the answer is streamed.
+    pub streaming: Streaming,
 }
 
 /// Every dialect. The first to claim a path has it.
@@ -108,7 +137,7 @@ pub fn classify(method: &[u8], path: &[u8], headers: &Headers<'_>, assume: Optio
             .routes
             .iter()
             .find(|route| path.ends_with(route.suffix.as_bytes()) && method == route.method.as_bytes())?;
-        Some(Api { dialect, operation: route.operation })
+        Some(Api { dialect, operation: route.operation, streaming: route.streaming })
     });
     let claimed = claimed.map(|api| {
         // Anthropic also answers OpenAI's model list path; the version header says whose list is meant.
@@ -120,18 +149,37 @@ pub fn classify(method: &[u8], path: &[u8], headers: &Headers<'_>, assume: Optio
     });
     claimed.or_else(|| {
         let dialect = assume?;
-        (method == b"POST").then_some(Api { dialect, operation: Operation::Generate })
+        let api = Api { dialect, operation: Operation::Generate, streaming: Streaming::OnRequest };
+        (method == b"POST").then_some(api)
     })
+}
+
+/// The model that a path names: Azure's `/deployments/gpt-4o/…`, Gemini's `/models/gemini-2.5-pro:generateContent`,
+/// Bedrock's `/model/amazon.nova-lite-v1%3A0/converse`.
+#[must_use]
+pub fn model_in(path: &[u8]) -> Option<&[u8]> {
+    const PARENTS: [&[u8]; 4] = [b"deployments", b"models", b"model", b"engines"];
+    let path = path.split(|&byte| byte == b'?').next()?;
+    let mut segments = path.split(|&byte| byte == b'/').skip_while(|segment| !PARENTS.contains(segment));
+    let model = segments.nth(1)?;
+    // Gemini's method follows a colon; Bedrock's versions do too, written as `%3A`.
+    let end = model.iter().position(|&byte| byte == b':').unwrap_or(model.len());
+    model.get(..end)
 }
 
 /// Shorthand for the dialects' tables.
 const fn post(suffix: &'static str, operation: Operation) -> Route {
-    Route { method: "POST", suffix, operation }
+    Route { method: "POST", suffix, operation, streaming: Streaming::OnRequest }
+}
+
+/// Shorthand for the dialects' tables: generates, and streams as said.
+const fn generate(suffix: &'static str, streaming: Streaming) -> Route {
+    Route { method: "POST", suffix, operation: Operation::Generate, streaming }
 }
 
 /// Shorthand for the dialects' tables.
 const fn get(suffix: &'static str, operation: Operation) -> Route {
-    Route { method: "GET", suffix, operation }
+    Route { method: "GET", suffix, operation, streaming: Streaming::OnRequest }
 }
 
 #[cfg(test)]

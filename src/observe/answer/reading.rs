@@ -1,0 +1,115 @@
+//! Reading a response's body.
+
+use super::super::json::{Container, Literal};
+use super::super::paths::{Paths, Reader, Visitor};
+use super::base64::Decoder;
+use super::{Answer, BYTES_PER_TOKEN, Stop, Told};
+
+/// An answer as far as it was read; fixed size.
+pub struct AnswerReading {
+    answer: Answer,
+    /// The counts that were told. Streams repeat them, growing: the largest holds.
+    counts: [Option<u64>; 5],
+    paths: &'static Paths<Told>,
+    nested: Option<(Reader, Decoder)>,
+    is_in_piece: bool,
+}
+
+impl AnswerReading {
+    /// Nothing read yet. `paths` is the table by which nested documents are read.
+    #[must_use]
+    pub fn new(paths: &'static Paths<Told>) -> Self {
+        Self {
+            answer: Answer::default(),
+            counts: [None; 5],
+            paths,
+            nested: Some(Default::default()),
+            is_in_piece: false,
+        }
+    }
+
+    /// A count that the response's headers tell.
+    pub fn count(&mut self, field: Told, tokens: u64) {
+        if let Some(count) = self.counts.get_mut(field as usize) {
+            *count = (*count).max(Some(tokens));
+        }
+    }
+
+    /// What was read. `is_stream` says that the answer came in steps, of which each is about a token.
+    #[must_use]
+    pub fn finish(&self, status: u16, is_stream: bool) -> Answer {
+        let mut answer = Answer { status, ..self.answer };
+        let count = |field: Told| self.counts.get(field as usize).copied().flatten();
+        let sum = |first: Option<u64>, besides: &[Told]| {
+            let besides: u64 = besides.iter().filter_map(|&field| count(field)).sum();
+            first.map(|first| first.saturating_add(besides))
+        };
+        answer.usage.input = sum(count(Told::Input), &[Told::CacheRead, Told::CacheWrite]);
+        answer.usage.output = sum(count(Told::Output), &[Told::Thoughts]);
+        if answer.usage.output.is_none() && answer.pieces > 0 {
+            let pieces = if is_stream { answer.pieces.into() } else { 0 };
+            answer.usage.output = Some(pieces.max(answer.text_bytes.div_ceil(BYTES_PER_TOKEN)));
+            answer.usage.is_estimated = true;
+        }
+        answer.is_refused |= answer.stop == Some(Stop::Refused);
+        answer
+    }
+
+    fn nested(&mut self, mut part: &[u8], is_last: bool) {
+        // Nothing nests twice: while a nested document is read, there is no reader for another.
+        let Some((mut reader, mut decoder)) = self.nested.take() else { return };
+        let mut plain = [0; 256];
+        while !part.is_empty() {
+            let (read, written) = decoder.decode(part, &mut plain);
+            // A document that is broken yields what was before that.
+            let _ = reader.feed(plain.get(..written).unwrap_or_default(), self.paths, self);
+            part = part.get(read..).unwrap_or_default();
+        }
+        if is_last {
+            let _ = reader.finish(self.paths, self);
+            decoder = Decoder::default();
+        }
+        self.nested = Some((reader, decoder));
+    }
+}
+
+impl Visitor<Told> for AnswerReading {
+    fn enter(&mut self, field: Told, _: Container) {
+        self.answer.is_error |= field == Told::Error;
+    }
+
+    fn leave(&mut self, _: Told) {}
+
+    fn text(&mut self, field: Told, part: &[u8], is_last: bool) {
+        match field {
+            Told::Text => {
+                self.answer.text_bytes += part.len() as u64;
+                // An empty piece brings no token.
+                self.is_in_piece |= !part.is_empty();
+                if is_last && std::mem::take(&mut self.is_in_piece) {
+                    self.answer.pieces = self.answer.pieces.saturating_add(1);
+                }
+            }
+            Told::Refusal => self.answer.is_refused |= !part.is_empty(),
+            Told::Error => self.answer.is_error = true,
+            Told::Nested => self.nested(part, is_last),
+            _ => {}
+        }
+    }
+
+    fn word(&mut self, field: Told, word: &[u8]) {
+        if field == Told::Stop {
+            self.answer.stop = self.answer.stop.max(Stop::parse(word));
+        }
+    }
+
+    fn number(&mut self, field: Told, digits: &str) {
+        if let Ok(tokens) = digits.parse() {
+            self.count(field, tokens);
+        }
+    }
+
+    fn literal(&mut self, _: Told, _: Literal) {}
+
+    fn inner(&mut self, _: Told, _: &[u8]) {}
+}

@@ -1,0 +1,101 @@
+//! The documents of a body, read as its bytes pass.
+
+use std::io::{self, Write};
+
+use super::framing::{Framing, Piece, Splitter};
+use crate::observe::paths::{Field, Paths, Reader, Visitor};
+
+/// How the reading of a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With its last document.
+    Whole,
+    /// Before that: at the limit, or because the body ended early.
+    Cut,
+    /// At a byte that cannot stand there.
+    Malformed,
+}
+
+/// A sink for plain bytes that hands the fields of their documents to a visitor.
+pub struct Documents<F: Field, V> {
+    splitter: Splitter,
+    is_one: bool,
+    paths: &'static Paths<F>,
+    reader: Reader,
+    /// The document that is being read stopped being JSON; the rest of it is skipped.
+    is_broken: bool,
+    /// Bytes of plain body that may still be read.
+    left: u64,
+    is_cut: bool,
+    /// Who hears the fields.
+    pub visitor: V,
+}
+
+impl<F: Field, V: Visitor<F>> Documents<F, V> {
+    /// Reads documents framed so, `limit` bytes of them at most.
+    pub fn new(framing: Framing, paths: &'static Paths<F>, limit: u64, visitor: V) -> Self {
+        Self {
+            splitter: Splitter::new(framing),
+            is_one: framing == Framing::Json,
+            paths,
+            reader: Reader::default(),
+            is_broken: false,
+            left: limit,
+            is_cut: false,
+            visitor,
+        }
+    }
+
+    /// Whether nothing more is read: the limit is reached, or the one document is broken.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.is_cut || (self.is_one && self.is_broken)
+    }
+
+    /// Bytes that may still be read.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The body is at its end.
+    pub fn finish(&mut self) -> End {
+        let last = self.reader.finish(self.paths, &mut self.visitor);
+        match (self.is_one, last) {
+            _ if self.is_cut => End::Cut,
+            (true, _) if self.is_broken => End::Malformed,
+            (true, Err(_)) => End::Cut,
+            _ => End::Whole,
+        }
+    }
+
+    fn read(&mut self, mut chunk: &[u8]) {
+        while let Some(piece) = self.splitter.next(&mut chunk) {
+            match piece {
+                Piece::Part(part) if !self.is_broken => {
+                    self.is_broken = self.reader.feed(part, self.paths, &mut self.visitor).is_err();
+                }
+                Piece::Part(_) => {}
+                Piece::End => {
+                    // A line that is no document, such as `[DONE]`, is none of ours.
+                    let _ = self.reader.finish(self.paths, &mut self.visitor);
+                    self.is_broken = false;
+                }
+            }
+        }
+    }
+}
+
+impl<F: Field, V: Visitor<F>> Write for Documents<F, V> {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        let within = chunk.get(..usize::try_from(self.left).unwrap_or(usize::MAX)).unwrap_or(chunk);
+        self.left -= within.len() as u64;
+        self.is_cut |= within.len() < chunk.len();
+        self.read(within);
+        if self.is_done() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(chunk.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

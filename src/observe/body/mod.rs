@@ -1,0 +1,9 @@
+//! A body on its way from bytes to fields: inflated, cut into documents, read.
+
+pub mod documents;
+pub mod framing;
+pub mod inflate;
+
+pub use documents::{Documents, End};
+pub use framing::Framing;
+pub use inflate::Inflater;

@@ -1,0 +1,210 @@
+//! A request's body from its first byte to its facts.
+
+use super::{Conversation, Extent, Reading, Word};
+use crate::observe::body::{Documents, End, Framing, Inflater};
+use crate::observe::dialect::{self, Api, Streaming};
+use crate::observe::headers::Headers;
+use crate::observe::name::Name;
+use crate::observe::{Asked, Secret};
+
+/// A request's body that is being read. Takes about 6 KiB, whatever the body's size, and 75 KiB more while it inflates.
+pub struct RequestBody {
+    inflater: Inflater<Documents<Asked, Reading>>,
+    model: Word,
+    limit: u64,
+    is_done: bool,
+}
+
+impl RequestBody {
+    /// The body of a request with these headers, of which `limit` bytes are read at most.
+    #[must_use]
+    pub fn new(headers: &Headers<'_>, api: Api, secret: &Secret, limit: u64) -> Self {
+        let mut reading = Reading::new(secret);
+        reading.facts_mut().options.stream = api.streaming != Streaming::OnRequest;
+        let framing = Framing::of(headers.get(Name::ContentType));
+        let documents = Documents::new(framing, &api.dialect.request, limit, reading);
+        let path = headers.get(Name::Path).unwrap_or_default();
+        Self {
+            inflater: Inflater::new(headers.get(Name::ContentEncoding), documents),
+            model: dialect::model_in(path).map(Word::of_path).unwrap_or_default(),
+            limit,
+            is_done: false,
+        }
+    }
+
+    /// Reads the next chunk. Returns whether more is wanted: not once the limit is reached, or where nothing can be
+    /// read.
+    pub fn feed(&mut self, chunk: &[u8]) -> bool {
+        if !self.is_done {
+            self.is_done = self.inflater.feed(chunk).is_err() || self.inflater.is_opaque();
+        }
+        !self.is_done
+    }
+
+    /// The facts. `is_whole` says that the body is at its end, and not only what is read of it.
+    #[must_use]
+    pub fn finish(mut self, is_whole: bool) -> Conversation {
+        self.inflater.finish();
+        let is_opaque = self.inflater.is_opaque();
+        let Some(documents) = self.inflater.sink() else { return Conversation::default() };
+        let end = documents.finish();
+        let bytes = self.limit - documents.left();
+        let mut facts = documents.visitor.finish();
+        facts.extent = match end {
+            _ if is_opaque => Extent::Opaque,
+            End::Malformed => Extent::Malformed,
+            End::Whole if is_whole => Extent::Whole,
+            End::Whole | End::Cut => Extent::Cut,
+        };
+        facts.bytes = bytes;
+        if facts.model.is_empty() {
+            facts.model = self.model;
+        }
+        facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Effort, Format, Messages, Role};
+    use super::*;
+    use crate::observe::prompt::Cue;
+
+    fn read(path: &str, more: &[(&str, &str)], body: &[u8], size: usize, limit: u64) -> Conversation {
+        let all = [(":method", "POST"), (":path", path)].into_iter().chain(more.iter().copied());
+        let headers = Headers::new(all.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let api = dialect::classify(b"POST", path.as_bytes(), &headers, None).unwrap();
+        let mut reading = RequestBody::new(&headers, api, &Secret::new(b"test"), limit);
+        let mut is_whole = true;
+        for chunk in body.chunks(size) {
+            if !reading.feed(chunk) {
+                is_whole = false;
+                break;
+            }
+        }
+        reading.finish(is_whole)
+    }
+
+    fn chat(body: &str) -> Conversation {
+        let read = |size| read("/v1/chat/completions", &[], body.as_bytes(), size, 1 << 18);
+        let whole = read(usize::MAX);
+        for size in 1..body.len().min(80) {
+            // Where a body is malformed, more or less of what follows lies in the same chunk.
+            assert_eq!(Conversation { bytes: whole.bytes, ..read(size) }, whole, "by {size}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_role_may_stand_behind_its_content() {
+        let before = chat(r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"hello"}]}"#);
+        let behind = chat(r#"{"messages":[{"content":"Be kind.","role":"system"},{"content":"hello","role":"user"}]}"#);
+        assert_eq!(Conversation { bytes: 0, ..before.clone() }, Conversation { bytes: 0, ..behind });
+        assert_eq!(before.of(Role::System), Messages { count: 1, bytes: 8 });
+        assert_eq!(before.last_user.unwrap().length, 5);
+    }
+
+    #[test]
+    fn what_null_and_unknown_fields_say_is_nothing() {
+        let facts = chat(
+            r#"{"n":null,"logprobs":null,"seed":null,"tools":null,"user":null,"stream":null,"stop":["a"],"x":{"n":3}}"#,
+        );
+        assert_eq!(facts.options, Default::default());
+        assert_eq!((facts.tools, facts.user, facts.requests), (0, None, 1));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_brought_to_the_nearer_end() {
+        let facts =
+            chat(r#"{"n":1e99,"seed":-9223372036854775808,"max_tokens":-1,"temperature":1e999,"top_logprobs":-5}"#);
+        assert_eq!(facts.options.n, Some(u32::MAX));
+        assert_eq!(facts.options.seed, Some(i64::MIN));
+        assert_eq!(facts.options.max_tokens, None);
+        assert_eq!(facts.options.temperature, Some(f32::INFINITY));
+        assert_eq!(facts.options.top_logprobs, Some(0));
+    }
+
+    #[test]
+    fn a_body_beyond_the_limit_is_read_up_to_it() {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(5000));
+        let cut = |limit| read("/v1/chat/completions", &[], body.as_bytes(), 100, limit);
+        let facts = cut(1000);
+        assert_eq!((facts.extent, facts.bytes), (Extent::Cut, 1000));
+        assert_eq!(facts.of(Role::User).count, 1);
+        assert!(facts.of(Role::User).bytes > 900);
+        assert_eq!(cut(body.len() as u64).extent, Extent::Whole);
+        assert_eq!(cut(body.len() as u64 - 1).extent, Extent::Cut);
+    }
+
+    #[test]
+    fn what_is_no_json_yields_what_stood_before() {
+        for (body, extent, model) in [
+            (r#"{"model":"m","messages":[}"#, Extent::Malformed, "m"),
+            (r#"{"model":"m","messages":["#, Extent::Cut, "m"),
+            ("<html>", Extent::Malformed, ""),
+            ("", Extent::Cut, ""),
+            (r#"{"model":"m"} {"model":"n"}"#, Extent::Malformed, "m"),
+        ] {
+            let facts = chat(body);
+            assert_eq!((facts.extent, facts.model.to_string().as_str()), (extent, model), "{body}");
+        }
+        let opaque = read("/v1/chat/completions", &[("content-encoding", "br")], b"....", 2, 1000);
+        assert_eq!(opaque.extent, Extent::Opaque);
+    }
+
+    #[test]
+    fn a_batch_file_holds_a_request_a_line() {
+        let line = r#"{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"gpt","messages":[{"role":"user","content":"hi"}],"n":2}}"#;
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{line}\n{line}\nno json\n{line}\r\n--b--\r\n"
+        );
+        let headers = [("content-type", "multipart/form-data; boundary=b")];
+        for size in [1, 7, 10_000] {
+            let facts = read("/v1/files", &headers, body.as_bytes(), size, 10_000);
+            assert_eq!((facts.requests, facts.of(Role::User).count, facts.options.n), (3, 3, Some(2)));
+            assert_eq!((facts.extent, facts.model.to_string().as_str()), (Extent::Whole, "gpt"));
+        }
+    }
+
+    #[test]
+    fn the_path_names_the_model_where_the_body_does_not() {
+        for (path, expected) in [
+            ("/openai/deployments/gpt-4o/chat/completions?api-version=1", "gpt-4o"),
+            ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro"),
+            ("/v1/projects/p/locations/l/publishers/google/models/gemini-x:streamGenerateContent?alt=sse", "gemini-x"),
+            ("/model/amazon.nova-lite-v1%3A0/converse", "amazon.nova-lite-v1:0"),
+            ("/v1/chat/completions", ""),
+        ] {
+            assert_eq!(read(path, &[], b"{}", 9, 9).model.to_string(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn cues_are_read_from_the_system_prompt_and_the_last_turn() {
+        let facts = chat(
+            r#"{"messages":[{"role":"system","content":"You are an impartial judge."},
+            {"role":"user","content":"Write out your reasoning"},{"role":"assistant","content":"Generate synthetic data"},
+            {"role":"user","content":[{"type":"text","text":"Answer with only"},{"type":"text","text":"the letter."}]}]}"#,
+        );
+        let cues = facts.cues();
+        assert!(cues.has(Cue::Grading) && cues.has(Cue::AnswersOnly), "{facts:?}");
+        assert!(!cues.has(Cue::Reasoning) && !cues.has(Cue::Instructions), "older turns and the model's do not count");
+    }
+
+    #[test]
+    fn words_of_effort_and_format_are_understood_in_any_order() {
+        for (body, effort, format) in [
+            (r#"{"reasoning_effort":"xhigh"}"#, Some(Effort::Highest), Format::Text),
+            (
+                r#"{"reasoning":{"effort":"none"},"text":{"format":{"type":"json_object"}}}"#,
+                Some(Effort::None),
+                Format::Json,
+            ),
+            (r#"{"response_format":{"json_schema":{"schema":{}},"type":"json_schema"}}"#, None, Format::Schema),
+            (r#"{"response_format":{"type":"text"}}"#, None, Format::Text),
+        ] {
+            let options = chat(body).options;
+            assert_eq!((options.effort, options.format), (effort, format), "{body}");
+        }
+    }
+}

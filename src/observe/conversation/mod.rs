@@ -1,0 +1,236 @@
+//! What a request asks of a model, as its body tells: facts, never text.
+
+pub mod body;
+pub mod field;
+pub mod options;
+pub mod reading;
+
+pub use body::RequestBody;
+pub use field::Asked;
+pub use options::{Effort, Format, Options};
+pub use reading::Reading;
+
+use std::fmt;
+
+use super::hash::Secret;
+use super::principal::Principal;
+use super::prompt::{self, Cues, Prompt};
+
+/// Facts about one request's body.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conversation {
+    /// How much of the body was read.
+    pub extent: Extent,
+    /// Bytes of JSON that were read, inflated.
+    pub bytes: u64,
+    /// Requests that it holds: more than one in a batch only.
+    pub requests: u32,
+    /// The model that is asked, from the body, else from the path.
+    pub model: Word,
+    /// Messages by role.
+    pub messages: [Messages; Role::ALL.len()],
+    /// The system prompt, all of its parts as one text.
+    pub system: Option<Prompt>,
+    /// The user's last turn.
+    pub last_user: Option<Prompt>,
+    /// Tools that are offered.
+    pub tools: u32,
+    /// Keyed hash of what is said of the tools.
+    pub tool_schema: Option<u64>,
+    /// Sampling and what else is set.
+    pub options: Options,
+    /// An image is among the messages.
+    pub has_image: bool,
+    /// Sound is among the messages.
+    pub has_audio: bool,
+    /// Keyed hash of the end user whom the caller names.
+    pub user: Option<u64>,
+}
+
+/// How much of a body was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// It goes on beyond the inspection budget, or ended before its JSON did.
+    Cut,
+    /// It stops being JSON at some byte; facts are from before that.
+    Malformed,
+    /// It is compressed in a way that is not read.
+    Opaque,
+}
+
+impl Extent {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Opaque => "opaque",
+        }
+    }
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The operator of the application: `system`, `developer`.
+    System,
+    /// The user; where a message does not say, it is the user's.
+    #[default]
+    User,
+    /// The model: `assistant`, `model`, `CHATBOT`.
+    Assistant,
+    /// A tool's result.
+    Tool,
+}
+
+impl Role {
+    /// Every role, in the order of [`Conversation::messages`].
+    pub const ALL: [Self; 4] = [Self::System, Self::User, Self::Assistant, Self::Tool];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+
+    /// The role that an API's word means; items of OpenAI's Responses API that are no messages say so by their type.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        const WORDS: [(&str, Role); 15] = [
+            ("system", Role::System),
+            ("developer", Role::System),
+            ("user", Role::User),
+            ("human", Role::User),
+            ("assistant", Role::Assistant),
+            ("model", Role::Assistant),
+            ("chatbot", Role::Assistant),
+            ("ai", Role::Assistant),
+            ("function_call", Role::Assistant),
+            ("reasoning", Role::Assistant),
+            ("tool", Role::Tool),
+            ("function", Role::Tool),
+            ("ipython", Role::Tool),
+            ("function_call_output", Role::Tool),
+            ("tool_result", Role::Tool),
+        ];
+        WORDS.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, role)| role)
+    }
+}
+
+/// The messages of one role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// How many.
+    pub count: u32,
+    /// Bytes of their text in UTF-8.
+    pub bytes: u64,
+}
+
+impl Conversation {
+    /// The messages of a role.
+    #[must_use]
+    pub fn of(&self, role: Role) -> Messages {
+        self.messages.get(role as usize).copied().unwrap_or_default()
+    }
+
+    /// Bytes of all text.
+    #[must_use]
+    pub fn text_bytes(&self) -> u64 {
+        self.messages.iter().map(|messages| messages.bytes).sum()
+    }
+
+    /// One question without any answer before it.
+    #[must_use]
+    pub fn is_single_turn(&self) -> bool {
+        self.of(Role::User).count <= 1 && self.of(Role::Assistant).count == 0
+    }
+
+    /// What the prompts elicit.
+    #[must_use]
+    pub fn cues(&self) -> Cues {
+        let cues = |prompt: Option<Prompt>| prompt.map_or_else(Cues::default, |prompt| prompt.cues);
+        cues(self.system) | cues(self.last_user)
+    }
+
+    /// The part of the prompt that stays the same from request to request.
+    #[must_use]
+    pub fn template(&self, secret: &Secret) -> Option<Principal> {
+        prompt::template(self.system.as_ref(), self.last_user.as_ref(), secret)
+    }
+}
+
+/// A short word of a request that is no secret, such as a model's name: its first 47 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    bytes: [u8; 47],
+    length: u8,
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self { bytes: [0; 47], length: 0 }
+    }
+}
+
+impl Word {
+    /// Keeps a word.
+    #[must_use]
+    pub fn new(word: &[u8]) -> Self {
+        let mut kept = Self::default();
+        for (place, byte) in kept.bytes.iter_mut().zip(word) {
+            *place = *byte;
+        }
+        kept.length = word.len().min(kept.bytes.len()) as u8;
+        kept
+    }
+
+    /// Keeps a word from a path, where a colon may be written as `%3A`.
+    #[must_use]
+    pub fn of_path(mut segment: &[u8]) -> Self {
+        let mut plain = Self::default();
+        for place in &mut plain.bytes {
+            let (byte, rest) = match segment {
+                [b'%', b'3', b'A' | b'a', rest @ ..] => (b':', rest),
+                [byte, rest @ ..] => (*byte, rest),
+                [] => break,
+            };
+            (*place, segment) = (byte, rest);
+            plain.length += 1;
+        }
+        plain
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(self.bytes()))
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}

@@ -1,0 +1,148 @@
+//! Sampling and what else a request sets.
+
+/// What a request sets; `None` and `false` where it is silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Answers asked for at once: `n`, `candidateCount`, `num_generations`.
+    pub n: Option<u32>,
+    /// Answers that the server is to choose from: vLLM's and the older completions' `best_of`.
+    pub best_of: Option<u32>,
+    /// Temperature.
+    pub temperature: Option<f32>,
+    /// Nucleus sampling.
+    pub top_p: Option<f32>,
+    /// Log-probabilities of the answer's tokens.
+    pub logprobs: bool,
+    /// Log-probabilities of so many alternatives at each token.
+    pub top_logprobs: Option<u32>,
+    /// Log-probabilities of the prompt's tokens: vLLM's `prompt_logprobs`, completions' `echo`.
+    pub prompt_logprobs: bool,
+    /// The longest answer, in tokens.
+    pub max_tokens: Option<u64>,
+    /// The answer is streamed.
+    pub stream: bool,
+    /// The form of the answer.
+    pub format: Format,
+    /// Keyed hash of the schema that the answer has to follow.
+    pub schema: Option<u64>,
+    /// The seed.
+    pub seed: Option<i64>,
+    /// How much to reason.
+    pub effort: Option<Effort>,
+}
+
+impl Options {
+    /// More than one answer, or the distribution behind it: what a student model is trained on and a person never sees.
+    #[must_use]
+    pub fn samples(&self) -> bool {
+        let many = |count: Option<u32>| count.is_some_and(|count| count > 1);
+        many(self.n)
+            || many(self.best_of)
+            || self.logprobs
+            || self.top_logprobs.is_some_and(|top| top > 0)
+            || self.prompt_logprobs
+    }
+}
+
+/// The form of an answer, the loosest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Text, or nothing is said.
+    #[default]
+    Text,
+    /// Any JSON.
+    Json,
+    /// JSON that follows a schema, or text that follows a grammar.
+    Schema,
+}
+
+impl Format {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Schema => "schema",
+        }
+    }
+
+    /// The form that an API's word means: `json_schema`, `application/json`, `json_object`, `json`.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Self {
+        let has = |part: &[u8]| word.windows(part.len()).any(|window| window == part);
+        match (has(b"schema"), has(b"json")) {
+            (true, _) => Self::Schema,
+            (false, true) => Self::Json,
+            (false, false) => Self::Text,
+        }
+    }
+}
+
+/// How much a model is asked to reason before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Not at all.
+    None,
+    /// As little as can be.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// As much as can be.
+    Highest,
+    /// As the model likes.
+    On,
+    /// At most so many tokens.
+    Budget(u32),
+}
+
+impl Effort {
+    /// The effort that an API's word means.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        const WORDS: [(&str, Effort); 12] = [
+            ("none", Effort::None),
+            ("disabled", Effort::None),
+            ("off", Effort::None),
+            ("minimal", Effort::Minimal),
+            ("low", Effort::Low),
+            ("medium", Effort::Medium),
+            ("high", Effort::High),
+            ("xhigh", Effort::Highest),
+            ("max", Effort::Highest),
+            ("enabled", Effort::On),
+            ("adaptive", Effort::On),
+            ("auto", Effort::On),
+        ];
+        WORDS.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, effort)| effort)
+    }
+
+    /// The effort that a number of tokens means: 0 none, -1 as the model likes.
+    #[must_use]
+    pub fn budget(tokens: i64) -> Self {
+        match u32::try_from(tokens) {
+            Ok(0) => Self::None,
+            Ok(tokens) => Self::Budget(tokens),
+            Err(_) => Self::On,
+        }
+    }
+}
+
+impl std::fmt::Display for Effort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.pad("none"),
+            Self::Minimal => f.pad("minimal"),
+            Self::Low => f.pad("low"),
+            Self::Medium => f.pad("medium"),
+            Self::High => f.pad("high"),
+            Self::Highest => f.pad("highest"),
+            Self::On => f.pad("on"),
+            Self::Budget(tokens) => write!(f, "{tokens} tokens"),
+        }
+    }
+}

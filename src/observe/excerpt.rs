@@ -1,0 +1,140 @@
+//! A bounded copy of a text: its head, its tail and its length.
+
+/// Bytes kept of the head. Templates and what a prompt asks for stand there or at the end.
+pub const HEAD: usize = 1024;
+/// Bytes kept of the tail.
+pub const TAIL: usize = 512;
+
+/// The head and the tail of a text that came in parts. Texts of up to [`HEAD`] + [`TAIL`] bytes are kept whole.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    head: [u8; HEAD],
+    /// A ring: byte `i` of what follows the head stands at `i % TAIL`.
+    tail: [u8; TAIL],
+    length: u64,
+}
+
+impl Default for Excerpt {
+    fn default() -> Self {
+        Self { head: [0; HEAD], tail: [0; TAIL], length: 0 }
+    }
+}
+
+impl Excerpt {
+    /// Bytes of the whole text.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Forgets the text.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Whether bytes between head and tail are missing.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.length > (HEAD + TAIL) as u64
+    }
+
+    /// Appends a part of the text.
+    pub fn push(&mut self, part: &[u8]) {
+        let filled = (self.length as usize).min(HEAD);
+        let (to_head, rest) = part.split_at(part.len().min(HEAD - filled));
+        if let Some(free) = self.head.get_mut(filled..filled + to_head.len()) {
+            free.copy_from_slice(to_head);
+        }
+        self.length += part.len() as u64;
+        // Of what the ring cannot hold only the end matters.
+        let rest = rest.get(rest.len().saturating_sub(TAIL)..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
+        let end = ((self.length - HEAD as u64) % TAIL as u64) as usize;
+        let start = (end + TAIL - rest.len() % TAIL) % TAIL;
+        let (ahead, around) = rest.split_at(rest.len().min(TAIL - start));
+        if let Some(free) = self.tail.get_mut(start..start + ahead.len()) {
+            free.copy_from_slice(ahead);
+        }
+        if let Some(free) = self.tail.get_mut(..around.len()) {
+            free.copy_from_slice(around);
+        }
+    }
+
+    /// Appends another text, of which head and tail are known.
+    pub fn append(&mut self, other: &Self) {
+        let mut copy = [0; HEAD + TAIL];
+        let text = other.copy_to(&mut copy);
+        let (head, tail) = text.split_at(text.len().min(HEAD));
+        self.push(head);
+        // Where bytes are missing the tail fills the whole ring, so that none of another place stays in it.
+        self.length += other.length - text.len() as u64;
+        self.push(tail);
+    }
+
+    /// Becomes a copy of another text.
+    pub fn set(&mut self, other: &Self) {
+        self.clear();
+        let used = (other.length as usize).min(HEAD);
+        if let (Some(to), Some(from)) = (self.head.get_mut(..used), other.head.get(..used)) {
+            to.copy_from_slice(from);
+        }
+        if other.length > HEAD as u64 {
+            self.tail = other.tail;
+        }
+        self.length = other.length;
+    }
+
+    /// Writes head and tail, one behind the other.
+    pub fn copy_to<'b>(&self, buffer: &'b mut [u8; HEAD + TAIL]) -> &'b [u8] {
+        let (head, tail) = buffer.split_at_mut(HEAD);
+        head.copy_from_slice(&self.head);
+        let kept = self.length.min((HEAD + TAIL) as u64) as usize;
+        if let Some(behind) = self.length.checked_sub(HEAD as u64) {
+            let oldest = if self.is_cut() { (behind % TAIL as u64) as usize } else { 0 };
+            let (newer, older) = self.tail.split_at(oldest);
+            let (first, second) = tail.split_at_mut(older.len());
+            first.copy_from_slice(older);
+            second.copy_from_slice(newer);
+        }
+        buffer.get(..kept).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn head_and_tail_are_kept_whatever_the_parts(
+            parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..900), 0..8)
+        ) {
+            let mut excerpt = Excerpt::default();
+            for part in &parts {
+                excerpt.push(part);
+            }
+            let whole = parts.concat();
+            let expected = if whole.len() <= HEAD + TAIL {
+                whole.clone()
+            } else {
+                [&whole[..HEAD], &whole[whole.len() - TAIL..]].concat()
+            };
+            let text = |excerpt: &Excerpt| excerpt.copy_to(&mut [0; HEAD + TAIL]).to_vec();
+            prop_assert_eq!(text(&excerpt), &expected[..]);
+            prop_assert_eq!(excerpt.length(), whole.len() as u64);
+
+            let mut other = Excerpt::default();
+            other.push(&[7; 2000]);
+            other.set(&excerpt);
+            prop_assert_eq!(text(&other), &expected[..]);
+
+            let mut joined = Excerpt::default();
+            joined.append(&excerpt);
+            prop_assert_eq!(text(&joined), &expected[..]);
+            prop_assert_eq!(joined.length(), excerpt.length());
+        }
+    }
+}

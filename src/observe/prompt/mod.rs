@@ -1,0 +1,127 @@
+//! What a prompt is like, without its words: keyed hashes of its parts, and cues.
+
+pub mod cue;
+pub mod normal;
+pub mod simhash;
+
+pub use cue::{Cue, Cues};
+pub use normal::Normal;
+
+use super::excerpt::{Excerpt, HEAD, TAIL};
+use super::hash::{Purpose, Secret};
+use super::principal::{Kind, Principal};
+
+/// Lengths of the prefixes that are hashed, in bytes of normalised text.
+pub const PREFIXES: [usize; 4] = [32, 64, 128, 256];
+/// The prefix by which templates are told apart: the longest that nearly all templates fill, and the shortest that
+/// people's own prompts nearly never share (0 to 0.5 % of pairs in three public sets).
+const TEMPLATE_PREFIX: usize = 1;
+/// Length of the suffix that is hashed, in bytes of normalised text.
+const SUFFIX: usize = 64;
+
+/// Facts about one text of a request. Hashes are keyed with the operator's secret.
+///
+/// They are taken from the excerpt of the text, [`HEAD`] + [`TAIL`] bytes, normalised: lower case, numbers as `0`,
+/// white space as one space. Of longer texts the middle counts by its length alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Bytes of the text in UTF-8.
+    pub length: u64,
+    /// Hash of the whole.
+    pub hash: u64,
+    /// Hashes of the first [`PREFIXES`] bytes, where the text is that long.
+    pub prefixes: [Option<u64>; PREFIXES.len()],
+    /// Hash of the last 64 bytes, where the text is that long.
+    pub suffix: Option<u64>,
+    /// SimHash of the word pairs.
+    pub simhash: u64,
+    /// What the text elicits.
+    pub cues: Cues,
+}
+
+impl Prompt {
+    /// Reads a text; `None` where there is none.
+    #[must_use]
+    pub fn new(text: &Excerpt, secret: &Secret) -> Option<Self> {
+        if text.length() == 0 {
+            return None;
+        }
+        let mut copy = [0; HEAD + TAIL];
+        let normal = Normal::new(text.copy_to(&mut copy));
+        let bytes = normal.bytes();
+        let hash = |part: &[u8]| secret.hash(Purpose::Prompt, part);
+        let missing = if text.is_cut() { text.length() } else { 0 };
+        let end = bytes.len().checked_sub(SUFFIX).and_then(|start| bytes.get(start..));
+        Some(Self {
+            length: text.length(),
+            hash: hash(bytes) ^ missing,
+            prefixes: PREFIXES.map(|length| bytes.get(..length).map(hash)),
+            suffix: end.map(hash),
+            simhash: simhash::simhash(std::str::from_utf8(bytes).unwrap_or_default(), secret.hash(Purpose::Words, b"")),
+            cues: Cues::find(&normal),
+        })
+    }
+}
+
+/// The template of a request: the system prompt with the start of the last user turn, or whichever there is. `None`
+/// where the prompt is too short to be anybody's template.
+#[must_use]
+pub fn template(system: Option<&Prompt>, user: Option<&Prompt>, secret: &Secret) -> Option<Principal> {
+    let prefix = user.and_then(|user| user.prefixes.get(TEMPLATE_PREFIX).copied().flatten());
+    if system.is_none() && prefix.is_none() {
+        return None;
+    }
+    let [system, prefix] = [system.map(|system| system.hash), prefix].map(Option::unwrap_or_default);
+    let parts = [system.to_le_bytes(), prefix.to_le_bytes()].concat();
+    Some(secret.principal(Kind::Template, &parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(text: &str) -> Option<Prompt> {
+        let mut excerpt = Excerpt::default();
+        excerpt.push(text.as_bytes());
+        Prompt::new(&excerpt, &Secret::new(b"test"))
+    }
+
+    fn of(system: &str, user: &str) -> Option<Principal> {
+        template(prompt(system).as_ref(), prompt(user).as_ref(), &Secret::new(b"test"))
+    }
+
+    #[test]
+    fn a_template_is_known_by_what_stays_the_same() {
+        let ask = |question: u32| {
+            format!(
+                "Question {question}: solve the following problem and explain it in simple words. What is {question} + 1?"
+            )
+        };
+        assert_eq!(of("You help.", &ask(1)), of("You  help.", &ask(22)));
+        assert_ne!(of("You help.", &ask(1)), of("You teach.", &ask(1)));
+        assert_ne!(
+            of("", &ask(1)),
+            of("", "Write a letter to my landlord about the heating that has been broken for a week.")
+        );
+        assert_eq!(of("You help.", "hello"), of("You help.", "good day"));
+        assert_eq!(of("", "hello"), None);
+        assert_eq!(of("", ""), None);
+    }
+
+    #[test]
+    fn long_texts_with_the_same_ends_differ_by_their_length() {
+        let text = |middle: usize| format!("{}{}{}", "a".repeat(2000), "b".repeat(middle), "c".repeat(2000));
+        let (one, two) = (prompt(&text(10)).unwrap(), prompt(&text(11)).unwrap());
+        assert_ne!(one.hash, two.hash);
+        assert_eq!((one.prefixes, one.suffix, one.simhash), (two.prefixes, two.suffix, two.simhash));
+        assert_eq!(one.length, 4010);
+    }
+
+    #[test]
+    fn short_texts_have_short_prefixes_only() {
+        let short = prompt("twenty bytes of text and then some more of them").unwrap();
+        assert!(short.prefixes[0].is_some());
+        assert_eq!(short.prefixes[1..], [None; 3]);
+        assert_eq!(short.suffix, None);
+    }
+}

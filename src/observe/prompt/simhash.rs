@@ -1,0 +1,96 @@
+//! SimHash (Charikar, STOC 2002; Manku, Jain and Das Sarma, WWW 2007): texts that share most word pairs share most of
+//! 64 bits.
+
+use super::super::hash::mix;
+
+/// Counters for 64 bits at once, each in binary across the planes: bit `i` of plane `p` is worth `2^p` for bit `i`.
+/// So many planes hold more words than a normalised excerpt has bytes.
+const PLANES: usize = 11;
+
+/// A word longer than this, in characters, is cut: scripts without spaces would be one word otherwise.
+const LONGEST: u32 = 12;
+
+/// Hashes normalised text. Without `seed` nobody can aim at a value.
+#[must_use]
+pub fn simhash(text: &str, seed: u64) -> u64 {
+    let mut planes = [0u64; PLANES];
+    let mut pairs = 0u32;
+    let (mut before, mut word, mut length) = (seed, seed, 0);
+    for character in text.chars().chain([' ']) {
+        let is_letter = character.is_alphanumeric();
+        if is_letter {
+            word = (word ^ u64::from(u32::from(character))).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+            length += 1;
+        }
+        let ends = !is_letter || length == LONGEST || is_word_alone(character);
+        if ends && length > 0 {
+            add(&mut planes, mix(before.rotate_left(1) ^ word));
+            pairs += 1;
+            (before, word, length) = (word, seed, 0);
+        }
+    }
+    more_than_half(&planes, pairs)
+}
+
+/// Characters of scripts that put no spaces between words and whose characters carry meaning alone.
+const fn is_word_alone(character: char) -> bool {
+    matches!(character, '\u{2e80}'..='\u{a4cf}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+fn add(planes: &mut [u64; PLANES], bits: u64) {
+    let mut carry = bits;
+    for plane in planes {
+        if carry == 0 {
+            break;
+        }
+        (*plane, carry) = (*plane ^ carry, *plane & carry);
+    }
+}
+
+fn more_than_half(planes: &[u64; PLANES], of: u32) -> u64 {
+    let mut hash = 0;
+    for bit in 0..64 {
+        let count: u32 = planes.iter().enumerate().map(|(plane, bits)| ((bits >> bit & 1) as u32) << plane).sum();
+        hash |= u64::from(count * 2 > of) << bit;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(a: &str, b: &str) -> u32 {
+        (simhash(a, 7) ^ simhash(b, 7)).count_ones()
+    }
+
+    #[test]
+    fn texts_that_share_most_words_are_near_and_others_far() {
+        let text = "the quick brown fox jumps over the lazy dog while the farmer looks on and the sun goes down";
+        let near = "the quick brown fox jumps over the lazy dog while the farmer looks on and the moon goes up";
+        let far = "please translate this short letter to my landlord about the broken heating into polite german";
+        assert!(distance(text, near) < 20, "{}", distance(text, near));
+        assert!(distance(text, far) > 20, "{}", distance(text, far));
+        assert_eq!(distance(text, text), 0);
+        assert_ne!(simhash(text, 1), simhash(text, 2));
+    }
+
+    #[test]
+    fn scripts_without_spaces_have_words_too() {
+        let text = "请用简单的语言解释量子纠缠是什么以及它为什么重要";
+        let near = "请用简单的语言解释量子纠缠是什么以及它为什么有趣";
+        let far = "明天北京的天气怎么样需要带伞吗我想出门散步";
+        assert!(distance(text, near) < distance(text, far));
+    }
+
+    #[test]
+    fn counters_hold_as_many_words_as_an_excerpt_can_have() {
+        let text = "a ".repeat(1000);
+        assert_eq!(simhash(&text, 7), simhash(&text, 7));
+        let mut planes = [0; PLANES];
+        for _ in 0..1800 {
+            add(&mut planes, u64::MAX);
+        }
+        assert_eq!(more_than_half(&planes, 1800), u64::MAX);
+    }
+}
