@@ -1,8 +1,10 @@
 //! What a model answered, as the response tells: how much, how it ended. Never its text.
 
 pub mod base64;
+pub mod body;
 pub mod reading;
 
+pub use body::{AnswerBody, ResponseHead};
 pub use reading::AnswerReading;
 
 use super::paths::Field;

@@ -1,0 +1,170 @@
+//! A response's body from its first byte to its facts.
+
+use super::{Answer, AnswerReading, Told};
+use crate::observe::body::{Documents, Framing, Inflater};
+use crate::observe::dialect::Dialect;
+
+/// So much of a response is read, inflated: more than any answer takes, and a bound on what a broken origin may send.
+const LIMIT: u64 = 1 << 30;
+
+/// What the headers of a response tell of its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResponseHead<'a> {
+    /// `:status`; 0 where there is none.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<&'a [u8]>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// `x-amzn-bedrock-input-token-count`.
+    pub input_tokens: Option<u64>,
+    /// `x-amzn-bedrock-output-token-count`.
+    pub output_tokens: Option<u64>,
+}
+
+/// A response's body that is being read.
+pub struct AnswerBody {
+    inflater: Inflater<Documents<Told, AnswerReading>>,
+    status: u16,
+    is_stream: bool,
+    is_done: bool,
+}
+
+impl AnswerBody {
+    /// The body of a response with these headers.
+    #[must_use]
+    pub fn new(dialect: &'static Dialect, head: &ResponseHead<'_>) -> Self {
+        let mut reading = AnswerReading::new(&dialect.response);
+        for (field, count) in [(Told::Input, head.input_tokens), (Told::Output, head.output_tokens)] {
+            if let Some(count) = count {
+                reading.count(field, count);
+            }
+        }
+        let framing = Framing::of(head.content_type);
+        let documents = Documents::new(framing, &dialect.response, LIMIT, reading);
+        Self {
+            inflater: Inflater::new(head.content_encoding, documents),
+            status: head.status,
+            is_stream: framing != Framing::Json,
+            is_done: false,
+        }
+    }
+
+    /// Reads the next chunk. Returns whether more is wanted.
+    pub fn feed(&mut self, chunk: &[u8]) -> bool {
+        if !self.is_done {
+            self.is_done = self.inflater.feed(chunk).is_err() || self.inflater.is_opaque();
+        }
+        !self.is_done
+    }
+
+    /// The facts, as far as the body came.
+    #[must_use]
+    pub fn finish(mut self) -> Answer {
+        self.inflater.finish();
+        let (status, is_stream) = (self.status, self.is_stream);
+        self.inflater.sink().map_or_else(Answer::default, |documents| {
+            // A stream that breaks off has told what it told.
+            let _ = documents.finish();
+            documents.visitor.finish(status, is_stream)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Stop, Usage};
+    use super::*;
+    use crate::observe::dialect;
+
+    fn read(api: &str, content_type: &str, body: &str) -> Answer {
+        let head = ResponseHead { status: 200, content_type: Some(content_type.as_bytes()), ..ResponseHead::default() };
+        let read = |size: usize| {
+            let mut answer = AnswerBody::new(dialect::by_name(api).unwrap(), &head);
+            for chunk in body.as_bytes().chunks(size) {
+                answer.feed(chunk);
+            }
+            answer.finish()
+        };
+        let whole = read(usize::MAX);
+        for size in 1..body.len().min(60) {
+            assert_eq!(read(size), whole, "{body} by {size}");
+        }
+        whole
+    }
+
+    const SSE: &str = "text/event-stream; charset=utf-8";
+
+    #[test]
+    fn a_stream_without_usage_is_estimated_from_its_pieces() {
+        let body = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\
+            data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n\
+            data: {\"choices\":[{\"delta\":{\"content\":\" \\n\"}}]}\n\n\
+            data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n";
+        let answer = read("openai", SSE, body);
+        assert_eq!(answer.usage, Usage { input: None, output: Some(2), is_estimated: true });
+        assert_eq!((answer.stop, answer.text_bytes, answer.pieces), (Some(Stop::Length), 5, 2));
+        let long = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "word ".repeat(100));
+        assert_eq!(read("openai", SSE, &long).usage.output, Some(125));
+    }
+
+    #[test]
+    fn a_stream_that_repeats_its_counts_is_counted_once() {
+        let body = "event: message_start\ndata: {\"message\":{\"usage\":{\"input_tokens\":12,\"cache_read_input_tokens\":100,\"output_tokens\":1}}}\n\n\
+            event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n\
+            event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"refusal\"},\"usage\":{\"input_tokens\":12,\"cache_read_input_tokens\":100,\"output_tokens\":40}}\n\n";
+        let answer = read("anthropic", SSE, body);
+        assert_eq!(answer.usage, Usage { input: Some(112), output: Some(40), is_estimated: false });
+        assert!(answer.is_refused && !answer.is_error);
+    }
+
+    #[test]
+    fn refusals_and_errors_are_told_from_answers() {
+        for (api, body, is_refused, is_error) in [
+            (
+                "openai",
+                r#"{"choices":[{"message":{"content":"yes","refusal":null},"finish_reason":"stop"}]}"#,
+                false,
+                false,
+            ),
+            ("openai", r#"{"choices":[{"message":{"content":null,"refusal":"No."}}]}"#, true, false),
+            ("openai", r#"{"choices":[{"finish_reason":"content_filter"}]}"#, true, false),
+            ("openai", r#"{"error":{"message":"bad"}}"#, false, true),
+            ("openai", r#"{"status":"completed","error":null,"output":[]}"#, false, false),
+            ("anthropic", r#"{"type":"error","error":{"type":"overloaded_error"}}"#, false, true),
+            ("google", r#"{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"}}"#, true, false),
+            ("ollama", r#"{"error":"model not found"}"#, false, true),
+        ] {
+            let answer = read(api, "application/json", body);
+            assert_eq!((answer.is_refused, answer.is_error), (is_refused, is_error), "{body}");
+        }
+    }
+
+    #[test]
+    fn reasoning_counts_as_output_whether_or_not_it_is_told_apart() {
+        let google = r#"[{"usageMetadata":{"promptTokenCount":9}},{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":5,"thoughtsTokenCount":70}}]"#;
+        assert_eq!(
+            read("google", "application/json", google).usage,
+            Usage { input: Some(9), output: Some(75), is_estimated: false }
+        );
+    }
+
+    #[test]
+    fn documents_in_base64_are_read_through() {
+        // {"usage":{"inputTokens":3,"outputTokens":4},"stop_reason":"max_tokens"} and {"delta":{"text":"hello"}}
+        let usage = r#"{"bytes":"eyJ1c2FnZSI6eyJpbnB1dFRva2VucyI6Mywib3V0cHV0VG9rZW5zIjo0fSwic3RvcF9yZWFzb24iOiJtYXhfdG9rZW5zIn0="}"#;
+        let text = r#"{"bytes":"eyJkZWx0YSI6eyJ0ZXh0IjoiaGVsbG8ifX0=","p":"abc"}"#;
+        let answer = read("bedrock", "application/x-ndjson", &format!("{text}\n{text}\n{usage}\n"));
+        assert_eq!(answer.usage, Usage { input: Some(3), output: Some(4), is_estimated: false });
+        assert_eq!((answer.stop, answer.text_bytes, answer.pieces), (Some(Stop::Length), 10, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_read_tells_nothing_and_harms_nothing() {
+        for body in ["<html>", "", "data: {\"choices\":[", "\u{0}\u{1}"] {
+            for content_type in [SSE, "application/json", "application/vnd.amazon.eventstream"] {
+                assert_eq!(read("openai", content_type, body).usage, Usage::default());
+            }
+        }
+    }
+}
