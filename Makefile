@@ -10,7 +10,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm demo serve test unit e2e lint bench bench-engine docs clean
+.PHONY: help wasm demo serve test unit e2e lint bench bench-engine record docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -68,9 +68,14 @@ bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a 
 bench-engine: ## Measure the engine natively
 	@cargo bench --bench engine
 
+record: ## Record anew what SDKs send, tests/traffic/dialects.jsonl
+	@python3 -m venv .venv-record
+	@.venv-record/bin/pip install --quiet --disable-pip-version-check -r tests/record/requirements.txt
+	@.venv-record/bin/python -m record
+
 docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
 	@target/release/scarecrow reference > docs/policy.md
 	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
 
 clean: ## Remove everything built or installed
-	@rm -rf target $(VENV)
+	@rm -rf target $(VENV) .venv-record

@@ -45,7 +45,7 @@ pub struct Paths<F> {
 
 #[derive(Debug)]
 struct Node<F> {
-    keys: Vec<(&'static str, Place)>,
+    keys: Vec<(Box<str>, Place)>,
     items: Place,
     field: Option<F>,
 }
@@ -77,6 +77,20 @@ impl<F: Field> Paths<F> {
         paths
     }
 
+    /// The same table for an API that takes `snake_case` wherever it documents `camelCase`, as Protocol Buffers' JSON
+    /// does.
+    #[must_use]
+    pub fn in_both_spellings(tables: &[(&'static str, Rows<F>)]) -> Self {
+        let mut paths = Self::new(tables);
+        for node in &mut paths.nodes {
+            let capitals = |key: &str| key.contains(|character: char| character.is_ascii_uppercase());
+            let others = node.keys.iter().filter(|(key, _)| capitals(key));
+            let others: Vec<_> = others.map(|(key, place)| (snake_case(key), *place)).collect();
+            node.keys.extend(others);
+        }
+        paths
+    }
+
     fn child(&mut self, place: Place, segment: &'static str) -> Place {
         let next = self.nodes.len() as Place;
         let Some(node) = self.nodes.get_mut(usize::from(place)) else { return NOWHERE };
@@ -87,7 +101,7 @@ impl<F: Field> Paths<F> {
         if segment == "[]" {
             node.items = next;
         } else {
-            node.keys.push((segment, next));
+            node.keys.push((segment.into(), next));
         }
         self.nodes.push(Node::default());
         next
@@ -96,6 +110,14 @@ impl<F: Field> Paths<F> {
     fn node(&self, place: Place) -> Option<&Node<F>> {
         self.nodes.get(usize::from(place))
     }
+}
+
+fn snake_case(key: &str) -> Box<str> {
+    let letters = key.chars().flat_map(|letter| {
+        let separator = letter.is_ascii_uppercase().then_some('_');
+        separator.into_iter().chain([letter.to_ascii_lowercase()])
+    });
+    letters.collect::<String>().into()
 }
 
 /// `a[].b` as `a`, `[]`, `b`.
@@ -408,6 +430,20 @@ mod tests {
                 reader.finish(&paths, &mut log).unwrap();
                 assert_eq!(log.0, expected, "{json} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn both_spellings_lead_to_the_same_place() {
+        let paths = Paths::in_both_spellings(&[("", &[("someList[].ofThings", Name::Word)])]);
+        for json in [
+            r#"{"someList":[{"ofThings":1}]}"#,
+            r#"{"some_list":[{"of_things":1}]}"#,
+            r#"{"some_list":[{"ofThings":1}]}"#,
+        ] {
+            let (mut reader, mut log) = (Reader::default(), Log::default());
+            reader.feed(json.as_bytes(), &paths, &mut log).unwrap();
+            assert_eq!(log.0, "Word=1 ", "{json}");
         }
     }
 

@@ -1,4 +1,4 @@
-"""A stand-in for a model: answers as OpenAI's and Anthropic's APIs do, and remembers what reached it.
+"""A stand-in for a model: answers in the dialects of the model APIs, and remembers what reached it.
 
 The answers are made up; the protocol is not: real SDKs parse them, streams and errors included.
 """
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-WORDS = "The answer depends on what is asked, and a careful reader checks each step before the next".split()
+from harness.dialects import Reply, respond
 
 
 @dataclass
@@ -80,13 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
             request = {}
         if not isinstance(request, dict):
             request = {}
-        path = self.path.split("?")[0]
         if origin.status != 200:
             self._send(origin.status, {"error": {"message": "made to fail", "type": "server_error"}})
-        elif path.endswith("/messages"):
-            self._anthropic(request)
-        elif path.endswith("/chat/completions"):
-            self._openai(request)
+        elif reply := respond(self.path, request):
+            self._reply(reply)
         else:
             self._send(200, {"object": "list", "data": [], "served_by": origin.name})
 
@@ -100,61 +97,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(chunks)
 
-    def _openai(self, request):
-        base = {"id": "chatcmpl-1", "created": int(time.time()), "model": request.get("model", "m")}
-        usage = {"prompt_tokens": 12, "completion_tokens": len(WORDS), "total_tokens": 12 + len(WORDS)}
-        if not request.get("stream"):
-            choices = [
-                {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": " ".join(WORDS)}}
-                for i in range(request.get("n") or 1)
-            ]
-            return self._send(200, base | {"object": "chat.completion", "choices": choices, "usage": usage})
-        chunk = base | {"object": "chat.completion.chunk"}
-        events = [chunk | {"choices": [{"index": 0, "delta": {"content": word + " "}}]} for word in WORDS]
-        events.append(chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        self._stream([f"data: {json.dumps(event)}\n\n" for event in events] + ["data: [DONE]\n\n"])
-
-    def _anthropic(self, request):
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": request.get("model", "m")}
-        usage = {"input_tokens": 12, "output_tokens": len(WORDS)}
-        if not request.get("stream"):
-            content = [{"type": "text", "text": " ".join(WORDS)}]
-            return self._send(200, message | {"content": content, "stop_reason": "end_turn", "usage": usage})
-        start = message | {"content": [], "stop_reason": None, "usage": {"input_tokens": 12, "output_tokens": 1}}
-        events = [{"type": "message_start", "message": start}]
-        events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-        for word in WORDS:
-            delta = {"type": "text_delta", "text": word + " "}
-            events.append({"type": "content_block_delta", "index": 0, "delta": delta})
-        events.append({"type": "content_block_stop", "index": 0})
-        events.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage})
-        events.append({"type": "message_stop"})
-        self._stream([f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events])
-
     def _send(self, status: int, document: dict):
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self._extra_headers()
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self._head(status, "application/json")
+        self._body(json.dumps(document).encode())
 
-    def _stream(self, events: list[str]):
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+    def _reply(self, reply: Reply):
+        self._head(200, reply.content_type)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if len(reply.pieces) == 1:
+            return self._body(reply.pieces[0])
         self.send_header("transfer-encoding", "chunked")
-        self._extra_headers()
         self.end_headers()
-        for event in events:
-            data = event.encode()
-            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        for piece in reply.pieces:
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
 
-    def _extra_headers(self):
+    def _head(self, status: int, content_type: str):
+        self.send_response(status)
+        self.send_header("content-type", content_type)
         if self.served_by.retry_after is not None:
             self.send_header("retry-after", self.served_by.retry_after)
         for name, value in self.served_by.response_headers.items():
             self.send_header(name, value)
+
+    def _body(self, body: bytes):
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -59,6 +59,22 @@ pub struct Answer {
     pub pieces: u32,
 }
 
+impl Answer {
+    /// Every fact as JSON, for reports.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "status": self.status,
+            "usage": {"input": self.usage.input, "output": self.usage.output, "estimated": self.usage.is_estimated},
+            "stop": self.stop.map(Stop::name),
+            "refused": self.is_refused,
+            "error": self.is_error,
+            "text_bytes": self.text_bytes,
+            "pieces": self.pieces,
+        })
+    }
+}
+
 /// Tokens that a request cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

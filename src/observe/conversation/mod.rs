@@ -4,6 +4,7 @@ pub mod body;
 pub mod field;
 pub mod options;
 pub mod reading;
+mod report;
 
 pub use body::RequestBody;
 pub use field::Asked;

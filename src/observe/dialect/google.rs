@@ -20,12 +20,16 @@ pub(super) static DIALECT: Dialect = Dialect {
     ],
     error,
     request: LazyLock::new(|| {
-        Paths::new(&[("", REQUEST), ("batch.inputConfig.requests.requests[].request", REQUEST), ("", BATCH)])
+        Paths::in_both_spellings(&[
+            ("", REQUEST),
+            ("batch.inputConfig.requests.requests[].request", REQUEST),
+            ("", BATCH),
+        ])
     }),
     response: LazyLock::new(|| Paths::new(&[("", RESPONSE), ("[]", RESPONSE)])),
 };
 
-/// `generateContent`, `embedContent` and Vertex AI's `predict`; names in both spellings that the API takes.
+/// `generateContent`, `embedContent` and Vertex AI's `predict`; the API takes names in either spelling.
 const REQUEST: Rows<Asked> = &[
     ("contents[]", Asked::Message),
     ("contents[].role", Asked::Role),
@@ -47,23 +51,6 @@ const REQUEST: Rows<Asked> = &[
     ("generationConfig.responseJsonSchema", Asked::Format),
     ("generationConfig.thinkingConfig.thinkingBudget", Asked::Effort),
     ("generationConfig.thinkingConfig.thinkingLevel", Asked::Effort),
-    ("contents[].parts[].inline_data.mime_type", Asked::PartType),
-    ("contents[].parts[].file_data.mime_type", Asked::PartType),
-    ("system_instruction", Asked::System),
-    ("system_instruction.parts[].text", Asked::Text),
-    ("tools[].function_declarations[]", Asked::Tool),
-    ("generation_config.candidate_count", Asked::N),
-    ("generation_config.temperature", Asked::Temperature),
-    ("generation_config.top_p", Asked::TopP),
-    ("generation_config.max_output_tokens", Asked::MaxTokens),
-    ("generation_config.seed", Asked::Seed),
-    ("generation_config.response_logprobs", Asked::Logprobs),
-    ("generation_config.logprobs", Asked::TopLogprobs),
-    ("generation_config.response_mime_type", Asked::Format),
-    ("generation_config.response_schema", Asked::Format),
-    ("generation_config.response_json_schema", Asked::Format),
-    ("generation_config.thinking_config.thinking_budget", Asked::Effort),
-    ("generation_config.thinking_config.thinking_level", Asked::Effort),
     ("model", Asked::Model),
     ("content", Asked::Message),
     ("content.parts[].text", Asked::Text),
@@ -89,7 +76,7 @@ const RESPONSE: Rows<Told> = &[
     ("usageMetadata.thoughtsTokenCount", Told::Thoughts),
     ("candidates[].finishReason", Told::Stop),
     ("candidates[].content.parts[].text", Told::Text),
-    ("promptFeedback.blockReason", Told::Stop),
+    ("promptFeedback.blockReason", Told::Refusal),
     ("error", Told::Error),
 ];
 
