@@ -19,13 +19,13 @@ wasm: $(WASM) ## Build the filter, target/scarecrow.wasm
 
 $(WASM): $(SOURCES) tests/build-wasm.sh
 	@tests/build-wasm.sh . target
-	@python3 src/proxy/trim_exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
+	@python3 src/proxy/exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
 	@echo "$@: $$(stat -c %s $@) bytes"
 
 # The filter with a fault that tests can ask for.
 target/faulty/scarecrow.wasm: $(SOURCES) tests/build-wasm.sh
 	@tests/build-wasm.sh . target/faulty --features fault-injection
-	@python3 src/proxy/trim_exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
+	@python3 src/proxy/exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
 
 # Filters to measure against.
 PEERS := target/noop/wasm32-wasip1/release/peers.wasm target/naive/wasm32-wasip1/release/peers.wasm

@@ -4,8 +4,8 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
-use crate::judge::{Action, Facts, Reasons, Score, Verdict};
-use crate::observe::{Observation, Operation, Principal};
+use crate::judge::{Action, Contributions, Facts, Reasons, Score, Verdict};
+use crate::observe::{Answer, Conversation, Observation, Operation, Principal};
 use crate::remember::{Table, TableEvents, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
@@ -26,6 +26,16 @@ pub enum Outcome {
     Judged(Verdict),
 }
 
+/// What comes of a request that is not judged; `None` for those that are. Its body need not be known.
+#[must_use]
+pub fn screen(observation: &Observation, policy: &Policy) -> Option<Outcome> {
+    match observation.api {
+        None => Some(Outcome::OtherPath),
+        Some(api) if api.operation == Operation::Auxiliary => Some(Outcome::Auxiliary),
+        Some(_) => policy.exempt.covers(observation).map(Outcome::Exempt),
+    }
+}
+
 impl Engine {
     /// An engine that remembers that many principals. `hasher` places them in memory: random in production, so that
     /// nobody can aim at a place; fixed where a run must repeat exactly.
@@ -36,19 +46,17 @@ impl Engine {
 
     /// Remembers one request and judges it.
     pub fn request(&mut self, observation: &Observation, policy: &Policy, now: Time) -> Outcome {
-        match observation.api {
-            None => return Outcome::OtherPath,
-            Some(api) if api.operation == Operation::Auxiliary => return Outcome::Auxiliary,
-            Some(_) => {}
-        }
-        if let Some(exemption) = policy.exempt.covers(observation) {
-            return Outcome::Exempt(exemption);
+        if let Some(outcome) = screen(observation, policy) {
+            return outcome;
         }
         let header_order_changed = self.remember_others(observation, now);
 
         let subject = observation.subject();
         let record = self.memory.entry(subject, now);
         record.request(now);
+        if let Some(conversation) = &observation.conversation {
+            record.conversation(conversation, now);
+        }
         let facts = Facts { observation, subject: record, header_order_changed, now };
         let contributions = policy.model.contributions(&facts);
         record.weigh(contributions.iter().sum());
@@ -62,6 +70,15 @@ impl Engine {
             .and_then(|start| policy.throttle.admit(&mut record.next_due, now, score, start));
         let reasons = Reasons::of(&contributions);
         Outcome::Judged(Verdict { subject, score, action, reasons, wait })
+    }
+
+    /// What each feature added to a verdict that was just given, for reports.
+    #[must_use]
+    pub fn contributions(&self, observation: &Observation, policy: &Policy, now: Time) -> Option<Contributions> {
+        let subject = self.memory.get(observation.subject())?;
+        let client = self.memory.get(observation.client_principal);
+        let header_order_changed = client.is_some_and(|client| client.header_order != observation.order);
+        Some(policy.model.contributions(&Facts { observation, subject, header_order_changed, now }))
     }
 
     /// Notes the request with the principals that are not its subject. Returns whether the client profile was seen
@@ -87,6 +104,16 @@ impl Engine {
     /// by the origin.
     pub fn asked_to_wait(&mut self, subject: Principal, seconds: f64, now: Time) {
         self.memory.entry(subject, now).waits.ask(now, seconds);
+    }
+
+    /// Notes what a request of this subject asked that was judged before its body came.
+    pub fn conversation(&mut self, subject: Principal, conversation: &Conversation, now: Time) {
+        self.memory.entry(subject, now).conversation(conversation, now);
+    }
+
+    /// Notes what the answer to a request of this subject told.
+    pub fn response(&mut self, subject: Principal, answer: &Answer, now: Time) {
+        self.memory.entry(subject, now).answer(answer);
     }
 
     /// What is remembered, for reports.
@@ -199,7 +226,7 @@ mod tests {
         };
         let (accept, agent) = (("accept", "*/*"), ("user-agent", "acme/1"));
         assert_eq!(reasons(&mut bench, &[accept, agent]), "");
-        assert_eq!(reasons(&mut bench, &[accept, agent]), "side_by_side=0.2");
+        assert_eq!(reasons(&mut bench, &[accept, agent]), "side_by_side=0.1");
         assert!(reasons(&mut bench, &[agent, accept]).contains("header_order="));
     }
 

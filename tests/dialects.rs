@@ -157,7 +157,7 @@ fn usage_and_stop_reason_are_what_the_answer_told() {
         };
         let api = recording.with(&[], |_, api| api);
         let read = |size: usize| {
-            let mut answer = AnswerBody::new(api.dialect, &head);
+            let mut answer = AnswerBody::new(api.dialect, &head, 0);
             for chunk in body.chunks(size) {
                 answer.feed(chunk);
             }

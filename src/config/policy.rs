@@ -33,6 +33,10 @@ pub struct Policy {
     pub exempt: Exempt,
     /// Access-log fields for every verdict, not only from the first step on.
     pub log_all: bool,
+    /// Bytes of a request's body that are read.
+    pub inspect_request_bytes: u64,
+    /// Whether usage is read from responses.
+    pub inspect_responses: bool,
     /// Principals that each worker remembers.
     pub principals: usize,
     /// One request in so many is timed.
@@ -167,6 +171,7 @@ struct Raw {
     client: RawClient,
     exempt: RawExempt,
     access_log: String,
+    inspection: RawInspection,
     memory: RawMemory,
     metrics: RawMetrics,
     model: Option<Value>,
@@ -224,6 +229,12 @@ struct RawExempt {
 }
 
 #[derive(Deserialize)]
+struct RawInspection {
+    request_bytes: f64,
+    responses: String,
+}
+
+#[derive(Deserialize)]
 struct RawMemory {
     principals: f64,
 }
@@ -267,6 +278,8 @@ impl Raw {
             reroute: self.reroute.value,
             exempt: self.exempt.compile(),
             log_all: self.access_log == "all",
+            inspect_request_bytes: self.inspection.request_bytes as u64,
+            inspect_responses: self.inspection.responses == "usage",
             principals: self.memory.principals as usize,
             time_one_in: self.metrics.time_one_in as u64,
             credential_metadata: metadata_path(&self.credential.metadata),

@@ -162,12 +162,25 @@ pub const FIELDS: &[Field] = &[
         r#""noted""#,
         "Verdicts whose score, action, reasons and subject are put in filter state for access logs. `noted`: from the first step on. `all`: every one.",
     ),
+    field("inspection", Type::Object, "{}", "How much of requests and responses is read."),
+    field(
+        "inspection.request_bytes",
+        Type::Whole("bytes", 0, 1_048_576),
+        "262144",
+        "Bytes of a request's body that are read, inflated; 0 reads none. In `enforce` mode the request waits until so much of it has come, or all of it, and then flows on whatever its size. Envoy's buffer limit (`per_connection_buffer_limit_bytes`, 1 MiB by default) has to be larger.",
+    ),
+    field(
+        "inspection.responses",
+        Type::Word(&["usage", "nothing"]),
+        r#""usage""#,
+        "What is read of responses as they pass: token usage, stop reasons and refusals, or nothing. Responses are never held.",
+    ),
     global("memory", Type::Object, "{}", "How much is remembered."),
     global(
         "memory.principals",
         Type::Whole("principals", 128, 4_194_304),
         "65536",
-        "Principals that each worker remembers, rounded up to a power of two. Memory is taken as it is needed, at most about 140 bytes each. A worker keeps the size that it started with.",
+        "Principals that each worker remembers, rounded up to a power of two. Memory is taken as it is needed, at most about 260 bytes each. A worker keeps the size that it started with.",
     ),
     global("metrics", Type::Object, "{}", "What is measured."),
     global(

@@ -2,8 +2,9 @@
 //!
 //! Adding a feature is one entry here and one weight in `model.json`.
 
+use crate::observe::prompt::Cue;
 use crate::observe::{Family, Observation};
-use crate::remember::{Record, Time};
+use crate::remember::{Habit, Record, Time};
 
 /// What a feature may look at.
 #[derive(Clone, Copy)]
@@ -29,16 +30,18 @@ pub enum Evidence {
     Client,
     /// How it takes an answer.
     Conduct,
+    /// What is asked, and in which manner. Teachers, testers and batch jobs ask so too: never grounds for rejecting.
+    Prompt,
 }
 
 impl Evidence {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct];
+    pub const ALL: [Self; 5] = [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt];
 
     /// Whether an analyst could defend a rejection with it.
     #[must_use]
     pub const fn is_defensible(self) -> bool {
-        !matches!(self, Self::Rhythm)
+        !matches!(self, Self::Rhythm | Self::Prompt)
     }
 
     /// The name used in reports.
@@ -49,6 +52,7 @@ impl Evidence {
             Self::Rhythm => "rhythm",
             Self::Client => "client",
             Self::Conduct => "conduct",
+            Self::Prompt => "prompt",
         }
     }
 }
@@ -76,7 +80,7 @@ fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 12;
+pub const COUNT: usize = 27;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [Feature; COUNT] = [
@@ -156,11 +160,110 @@ pub const FEATURES: [Feature; COUNT] = [
         doc: "Share of requests that came while the caller had been asked to wait. Measured: pipelines 0.8 to 0.9, sequential SDKs 0.2.",
         read: |f| f.subject.waits.disregard(),
     },
+    Feature {
+        name: "output_tokens_per_minute",
+        evidence: Evidence::Volume,
+        doc: "Tokens of answers of about the last minute: 3,000 give 0, 300,000 give 1, by ratio in between.",
+        read: |f| log_scale(f.subject.output.per_minute(), 3e3, 3e5),
+    },
+    Feature {
+        name: "output_tokens_per_hour",
+        evidence: Evidence::Volume,
+        doc: "Tokens of answers of about the last hour: 30,000 give 0, 3,000,000 give 1, by ratio in between.",
+        read: |f| log_scale(f.subject.output.per_hour(), 3e4, 3e6),
+    },
+    Feature {
+        name: "output_tokens_per_day",
+        evidence: Evidence::Volume,
+        doc: "Tokens of answers of about the last day: 200,000 give 0, 20,000,000 give 1, by ratio in between.",
+        read: |f| log_scale(f.subject.output.per_day(), 2e5, 2e7),
+    },
+    Feature {
+        name: "output_ratio",
+        evidence: Evidence::Prompt,
+        doc: "Tokens out for each token in, over about a day: 1 gives 0, 16 give 1, by ratio in between. Weak: short questions get long answers everywhere.",
+        read: |f| {
+            let (taken, given) = (f.subject.output.per_day(), f.subject.input.per_day());
+            if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 }
+        },
+    },
+    Feature {
+        name: "single_turn",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with one question and no answer before it. Weak: nearly all business traffic is so.",
+        read: |f| f.subject.habits.share(Habit::SingleTurn),
+    },
+    Feature {
+        name: "not_streamed",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests whose answer is taken whole. Weak: nobody watches, as in any batch job.",
+        read: |f| f.subject.habits.share(Habit::NotStreamed),
+    },
+    Feature {
+        name: "long_answers",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests that allow an answer of 2,048 tokens or more. Weak: coding agents allow more.",
+        read: |f| f.subject.habits.share(Habit::LongAnswers),
+    },
+    Feature {
+        name: "same_tools",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests that offer the very tools of the request before. Weak: every agent does.",
+        read: |f| f.subject.habits.share(Habit::SameTools),
+    },
+    Feature {
+        name: "varied_topics",
+        evidence: Evidence::Prompt,
+        doc: "Many topics under few templates within a day: 8 distinct topics give 0, 64 give 1, less one for each quarter as many templates. Weak: an extraction job has one template too.",
+        read: |f| {
+            let (topics, templates) = (f.subject.variety.topics(), f.subject.variety.templates());
+            log_scale(topics, 8.0, 64.0) * (1.0 - 4.0 * templates / topics.max(1.0)).max(0.0)
+        },
+    },
+    Feature {
+        name: "samples",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests that ask for several answers or for log-probabilities: what a student model learns from and a person never sees. Evaluations ask so too.",
+        read: |f| f.subject.habits.share(Habit::Samples),
+    },
+    Feature {
+        name: "elicits_reasoning",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
+        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Reasoning)),
+    },
+    Feature {
+        name: "elicits_grading",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
+        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Grading)),
+    },
+    Feature {
+        name: "elicits_instructions",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits instructions or questions to train on, or evolves them.",
+        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Instructions)),
+    },
+    Feature {
+        name: "elicits_answers_only",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits bare answers to benchmark questions. Evaluations use them too.",
+        read: |f| f.subject.habits.share(Habit::Elicits(Cue::AnswersOnly)),
+    },
+    Feature {
+        name: "elicits_policy",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits answers rewritten to suit a policy.",
+        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Policy)),
+    },
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Policy;
+    use crate::judge::{Action, Model};
+    use crate::observe::Secret;
     use proptest::prelude::*;
 
     #[test]
@@ -169,6 +272,25 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), COUNT);
+    }
+
+    #[test]
+    fn what_honest_jobs_do_too_never_throttles_by_default() {
+        // Volume, rhythm and the manner of asking, each at its extreme: without a sampled distribution, a telling
+        // phrase, a strange client or a disregarded 429 it stays below the step.
+        let model = Model::built_in();
+        let counts = |feature: &Feature| match feature.evidence {
+            Evidence::Volume | Evidence::Rhythm => true,
+            Evidence::Prompt => feature.name != "samples" && !feature.name.starts_with("elicits_"),
+            Evidence::Client | Evidence::Conduct => false,
+        };
+        let most =
+            FEATURES.iter().zip(model.weights()).filter(|(feature, _)| counts(feature)).map(|(_, weight)| weight);
+        let score = 100.0 * model.probability(most.sum());
+        let policy = Policy::parse("", &Secret::new(b"test")).unwrap();
+        let throttle = policy.steps.start_of(Action::Throttle).unwrap();
+        assert!(score < throttle.value(), "{score}");
+        assert!(score > policy.steps.start_of(Action::Advise).unwrap().value(), "and yet it is noted: {score}");
     }
 
     proptest! {

@@ -8,5 +8,5 @@ pub mod verdict;
 
 pub use action::{Action, Step, Steps};
 pub use features::{Evidence, Facts, Feature};
-pub use model::{Model, ModelError};
+pub use model::{Contributions, Model, ModelError};
 pub use verdict::{Reason, Reasons, Score, Verdict};

@@ -85,6 +85,12 @@ impl Model {
         Self::parse(BUILT_IN).unwrap_or_else(|_| Self { name: String::new(), bias: 0.0, weights: [0.0; COUNT] })
     }
 
+    /// The weights, in the order of the feature table.
+    #[must_use]
+    pub fn weights(&self) -> [f32; COUNT] {
+        self.weights
+    }
+
     /// What each feature contributes to this request's log-odds.
     #[must_use]
     pub fn contributions(&self, facts: &Facts<'_>) -> Contributions {

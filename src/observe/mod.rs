@@ -1,4 +1,4 @@
-//! Observe: headers (and, where a stage reads them, bodies) become an [`Observation`].
+//! Observe: headers and bodies become an [`Observation`], responses an [`Answer`].
 //!
 //! Everything here is a pure function of bytes: no clock, no memory of earlier requests, no host.
 //! Values are borrowed from the request and leave this stage only as keyed hashes and small facts.
@@ -97,6 +97,8 @@ pub struct Observation {
     pub order: u32,
     /// The request should carry JSON and visibly does not.
     pub bad_body: Option<BadBody>,
+    /// What its body asks, where it was read.
+    pub conversation: Option<Box<Conversation>>,
 }
 
 /// Why a body cannot be what the operation needs, as far as headers tell.
@@ -151,6 +153,7 @@ impl Observation {
             route: connection.route.map(hash::public),
             order: headers.order(),
             bad_body: api.and_then(|api| bad_body(api, headers, connection.bodyless)),
+            conversation: None,
         }
     }
 

@@ -4,51 +4,71 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::rc::Rc;
 
+use super::holding::Hold;
 use super::plugin::Plugin;
-use super::raw::{self, Map};
+use super::raw::{self, Buffer, Map};
+use super::request::{self, Written};
+use super::response;
 use super::wire;
 use super::worker::{Histogram, Worker};
 use crate::act::{self, Plan, Reply, tag};
 use crate::config::{Exemption, Policy};
-use crate::engine::Outcome;
+use crate::engine::{self, Outcome};
 use crate::judge::Verdict;
-use crate::observe::{Connection, Headers, Observation, Principal, dialect, name};
+use crate::observe::answer::AnswerBody;
+use crate::observe::{Dialect, Headers, Name, Observation, Principal, RequestBody, dialect, name};
 use crate::remember::Time;
 use crate::share::fields;
 use crate::share::metrics::Count;
 
-/// What Envoy's `set_filter_state` filter writes for us: `address=… ja4=… route=…`, where the route's metadata as JSON
-/// comes last because it may hold spaces. One read brings all three; without it address and metadata are asked for one
-/// by one, which costs more, and JA4 is not known.
-const CONNECTION: &[u8] = b"filter_state\0scarecrow.connection";
-const ADDRESS: &[u8] = b"source\0address";
-const ROUTE_NAME: &[u8] = b"xds\0route_name";
-
-/// No origin's Retry-After is taken to mean more than this many seconds.
-const LONGEST_WAIT: f64 = 3600.0;
+/// Bytes of a body that are copied out of the host at once, so that what a VM needs stays bounded.
+const PIECE: usize = 64 * 1024;
 
 /// The context of one request.
 pub struct Exchange {
+    id: u32,
     plugin: Rc<Plugin>,
-    state: State,
+    /// The request's body, while it is read.
+    reading: Option<Box<Reading>>,
+    /// The request, once the origin has it.
+    sent: Option<SentOn>,
+    /// The answer's body, while it is read.
+    answer: Option<Box<AnswerBody>>,
+    /// Time spent on it so far in nanoseconds, if it is one of the sample that is timed.
+    spent: Option<u64>,
 }
 
-/// How far the exchange has come, as far as its response is concerned.
-enum State {
-    /// Nothing to be done about the response.
-    Idle,
-    /// Judged and sent on to the origin; `tagged` if it carries our headers.
-    SentOn { subject: Principal, tagged: bool },
+/// A request whose body is being read.
+struct Reading {
+    observation: Observation,
+    policy: Rc<Policy>,
+    body: RequestBody,
+    /// The request waits for its verdict: the host keeps headers and body until then.
+    hold: Option<Hold>,
+    /// Bytes of the body that have come.
+    seen: usize,
+    /// Bytes that the body has, if the client told.
+    length: Option<usize>,
+}
+
+/// A request that was judged and sent on to the origin.
+struct SentOn {
+    subject: Principal,
+    /// It carries our headers.
+    is_tagged: bool,
+    /// How to read its answer, if it is to be read.
+    dialect: Option<&'static Dialect>,
+    /// Bytes of its prompt, as far as they were read.
+    prompt: u64,
 }
 
 impl Exchange {
-    /// A context under this plugin's policy.
-    pub fn new(plugin: Rc<Plugin>) -> Self {
-        Self { plugin, state: State::Idle }
+    /// A context of this number under this plugin's policy.
+    pub fn new(id: u32, plugin: Rc<Plugin>) -> Self {
+        Self { id, plugin, reading: None, sent: None, answer: None, spent: None }
     }
 
-    fn request(&mut self, bodyless: bool) -> Action {
-        let now = raw::now();
+    fn request(&mut self, bodyless: bool, now: Time) -> Action {
         let map = raw::headers(Map::Request).unwrap_or_default();
         let headers = Headers::new(wire::pairs(&map));
         #[cfg(feature = "fault-injection")]
@@ -56,15 +76,14 @@ impl Exchange {
         if headers.find("x-scarecrow-fault") == Some(b"panic") {
             panic!("a fault was asked for");
         }
-        let written = raw::property(CONNECTION);
+        let written = raw::property(request::CONNECTION);
         let written = written.as_deref().map(Written::parse);
         let (policy, is_valid) = match self.plugin.policy_of_route(written.and_then(|written| written.route)) {
             Ok(policy) => (policy, true),
             Err(policy) => (policy, false),
         };
-        let observation = observe(&headers, written, &policy, bodyless);
-        let (outcome, started) = Worker::with(&policy, |worker| {
-            let started = worker.is_timed(policy.time_one_in).then_some(now);
+        let observation = request::observe(&headers, written, &policy, bodyless);
+        Worker::with(&policy, |worker| {
             worker.counts.add(Count::Requests);
             if !is_valid {
                 worker.counts.add(Count::BadRoutePolicies);
@@ -72,26 +91,77 @@ impl Exchange {
             if let Some(reason) = observation.bad_body {
                 worker.counts.add(Count::of_bad_body(reason));
             }
-            let outcome = worker.engine.request(&observation, &policy, now);
+            self.spent = worker.is_timed(policy.time_one_in).then_some(0);
+        });
+        if headers.has_ours() {
+            remove_ours(&map, &policy);
+        }
+        let is_read = policy.inspect_request_bytes > 0 && !bodyless && engine::screen(&observation, &policy).is_none();
+        let Some(api) = observation.api.filter(|_| is_read) else {
+            return self.judge(&observation, &policy, now);
+        };
+        let body = RequestBody::new(&headers, api, &policy.lens.secret, policy.inspect_request_bytes);
+        let length = headers.get(Name::ContentLength).and_then(response::number);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        // A client that waits for leave to send its body has to get it.
+        let may_hold = policy.enforce && headers.find("expect").is_none();
+        let hold = may_hold.then(|| Worker::with(&policy, |worker| worker.holding.begin(self.id, now))).flatten();
+        let action = match (&hold, policy.enforce) {
+            (Some(_), _) => Action::Pause,
+            // Who cannot wait is judged by what is known; the body is noted for the next time.
+            (None, true) => self.judge(&observation, &policy, now),
+            // Nothing will be done, so the verdict may come when the body has passed.
+            (None, false) => Action::Continue,
+        };
+        if hold.is_some() || action == Action::Continue {
+            self.reading = Some(Box::new(Reading { observation, policy, body, hold, seen: 0, length }));
+        }
+        action
+    }
+
+    /// Reads what has come of the request's body. Whoever waits goes on once everything is read that will be.
+    fn request_body(&mut self, size: usize, is_end: bool) -> Action {
+        let Some(reading) = &mut self.reading else { return Action::Continue };
+        let is_whole = reading.read(size) | is_end;
+        let may_wait = reading.may_wait();
+        let is_over = is_whole || !reading.body.wants_more() || (reading.is_held() && !may_wait);
+        match (is_over, may_wait) {
+            (true, _) => self.end_of_request(is_whole),
+            (false, true) => Action::Pause,
+            (false, false) => Action::Continue,
+        }
+    }
+
+    /// Judges the request by what was read of its body, or notes that if it was judged before.
+    fn end_of_request(&mut self, is_whole: bool) -> Action {
+        let Some(reading) = self.reading.take() else { return Action::Continue };
+        let Reading { mut observation, policy, body, .. } = *reading;
+        let conversation = body.finish(is_whole);
+        Worker::with(&policy, |worker| worker.counts.add(Count::of_extent(conversation.extent)));
+        if let Some(sent) = &mut self.sent {
+            sent.prompt = conversation.text_bytes();
+            let subject = sent.subject;
+            Worker::with(&policy, |worker| worker.engine.conversation(subject, &conversation, raw::now()));
+            return Action::Continue;
+        }
+        observation.conversation = Some(Box::new(conversation));
+        self.judge(&observation, &policy, raw::now())
+    }
+
+    fn judge(&mut self, observation: &Observation, policy: &Policy, now: Time) -> Action {
+        let outcome = Worker::with(policy, |worker| {
+            let outcome = worker.engine.request(observation, policy, now);
             worker.counts.add(count_of(&outcome));
             if let Outcome::Judged(verdict) = &outcome {
                 worker.note_score(verdict.score);
             }
             worker.report_if_due(now);
-            (outcome, started)
+            outcome
         });
-        if headers.has_ours() {
-            remove_ours(&map, &policy);
-        }
-        let action = match outcome {
-            Outcome::Judged(verdict) => self.carry_out(&verdict, &observation, &policy, now),
+        match outcome {
+            Outcome::Judged(verdict) => self.carry_out(&verdict, observation, policy, now),
             _ => Action::Continue,
-        };
-        if let Some(started) = started {
-            let spent = raw::now().0.saturating_sub(started.0);
-            Worker::with(&policy, |worker| worker.record(Histogram::Time, spent));
         }
-        action
     }
 
     fn carry_out(&mut self, verdict: &Verdict, observation: &Observation, policy: &Policy, now: Time) -> Action {
@@ -109,80 +179,100 @@ impl Exchange {
         for (name, value) in &headers {
             raw::set_header(Map::Request, name, value);
         }
-        self.state = State::SentOn { subject: verdict.subject, tagged: !headers.is_empty() };
+        let dialect = policy.inspect_responses.then_some(dialect);
+        let prompt = observation.conversation.as_ref().map_or(0, |conversation| conversation.text_bytes());
+        self.sent = Some(SentOn { subject: verdict.subject, is_tagged: !headers.is_empty(), dialect, prompt });
         Action::Continue
     }
 
-    fn response(&self) {
-        let State::SentOn { subject, tagged } = self.state else { return };
-        if tagged {
+    fn response(&mut self, bodyless: bool) {
+        if self.reading.take_if(|reading| reading.is_held()).is_some() {
+            // The host answered in the origin's place.
+            return;
+        }
+        // The origin may answer before it has the whole body.
+        self.end_of_request(false);
+        let Some(sent) = &self.sent else { return };
+        if sent.is_tagged {
             for name in tag::ALL {
                 raw::remove_header(Map::Response, name.as_bytes());
             }
         }
-        // Asking for a header that is absent costs a fifth of reading the status, and a 429 without it asks for nothing.
-        let Some(wait) = raw::header(Map::Response, "retry-after").as_deref().and_then(seconds) else { return };
-        if raw::header(Map::Response, ":status").as_deref() != Some(b"429") {
-            return;
-        }
-        let wait = wait.min(LONGEST_WAIT);
+        let map = raw::headers(Map::Response).unwrap_or_default();
+        let head = response::Head::new(&map);
         Worker::with(&self.plugin.policy, |worker| {
-            worker.counts.add(Count::Origin429);
-            worker.engine.asked_to_wait(subject, wait, raw::now());
-        });
-    }
-}
-
-/// A Retry-After in seconds; dates are not read.
-fn seconds(text: &[u8]) -> Option<f64> {
-    let seconds: f64 = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
-    (seconds >= 0.0).then_some(seconds)
-}
-
-/// The parts of [`CONNECTION`].
-#[derive(Clone, Copy, Default)]
-struct Written<'a> {
-    address: Option<&'a [u8]>,
-    ja4: Option<&'a [u8]>,
-    route: Option<&'a [u8]>,
-}
-
-impl<'a> Written<'a> {
-    fn parse(text: &'a [u8]) -> Self {
-        let mut written = Self::default();
-        let mut rest = text;
-        while !rest.is_empty() {
-            if let Some(route) = rest.strip_prefix(b"route=") {
-                written.route = Some(route);
-                break;
+            worker.counts.add_status(head.body.status);
+            if let Some(wait) = head.wait() {
+                worker.counts.add(Count::Origin429);
+                worker.engine.asked_to_wait(sent.subject, wait, raw::now());
             }
-            let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
-            let (word, after) = rest.split_at(end);
-            written.address = word.strip_prefix(b"address=").or(written.address);
-            written.ja4 = word.strip_prefix(b"ja4=").or(written.ja4);
-            rest = after.strip_prefix(b" ").unwrap_or_default();
+        });
+        if let Some(dialect) = sent.dialect {
+            self.answer = Some(Box::new(AnswerBody::new(dialect, &head.body, sent.prompt)));
+            if bodyless {
+                self.end_of_answer();
+            }
         }
-        written
+    }
+
+    fn response_body(&mut self, size: usize, is_end: bool) {
+        let Some(answer) = &mut self.answer else { return };
+        raw::body(Buffer::Response, 0, size, PIECE, |piece| answer.feed(piece));
+        if is_end {
+            self.end_of_answer();
+        }
+    }
+
+    /// Remembers what the answer told, as far as it came.
+    fn end_of_answer(&mut self) {
+        if let (Some(answer), Some(sent)) = (self.answer.take(), &self.sent) {
+            let answer = answer.finish();
+            Worker::with(&self.plugin.policy, |worker| {
+                worker.counts.add_answer(&answer);
+                worker.engine.response(sent.subject, &answer, raw::now());
+            });
+        }
+    }
+
+    /// Runs one step; adds its time where this request is timed.
+    fn timed<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
+        let Some(before) = self.spent else { return step(self) };
+        let started = raw::now();
+        let result = step(self);
+        self.spent = Some(before + raw::now().0.saturating_sub(started.0));
+        result
     }
 }
 
-fn observe(headers: &Headers<'_>, written: Option<Written<'_>>, policy: &Policy, bodyless: bool) -> Observation {
-    let metadata = |path: &[String]| (!path.is_empty()).then(|| raw::property(path.join("\0").as_bytes())).flatten();
-    let credential = metadata(&policy.credential_metadata);
-    let account = metadata(&policy.account_metadata);
-    let route = policy.exempt.needs_route().then(|| raw::property(ROUTE_NAME)).flatten();
-    let is_asked = written.is_none() && policy.lens.address_header.is_none();
-    let address = is_asked.then(|| raw::property(ADDRESS)).flatten();
-    let written = written.unwrap_or_default();
-    let connection = Connection {
-        address: written.address.or(address.as_deref()),
-        ja4: written.ja4,
-        account: account.as_deref(),
-        credential: credential.as_deref(),
-        route: route.as_deref(),
-        bodyless,
-    };
-    Observation::new(headers, &connection, &policy.lens)
+impl Reading {
+    fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| !hold.is_over())
+    }
+
+    /// Whether the request may wait for more of its body.
+    fn may_wait(&self) -> bool {
+        let Some(hold) = self.hold.as_ref().filter(|hold| !hold.is_over()) else { return false };
+        Worker::with(&self.policy, |worker| worker.holding.may_wait(hold, self.seen, raw::now()))
+    }
+
+    /// Reads what is new of `size` bytes. Returns whether the body is complete.
+    fn read(&mut self, size: usize) -> bool {
+        let start = if self.is_held() && !raw::shows_once() { self.seen } else { 0 };
+        let body = &mut self.body;
+        raw::body(Buffer::Request, start, size, PIECE, |piece| body.feed(piece));
+        self.seen += size - start.min(size);
+        self.length.is_some_and(|length| self.seen >= length)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // A client that leaves in the middle of a stream has taken what came before.
+        self.end_of_answer();
+        if let Some(spent) = self.spent {
+            Worker::with(&self.plugin.policy, |worker| worker.record(Histogram::Time, spent));
+        }
+    }
 }
 
 /// Removes headers that only the filter may set, whatever their spelling.
@@ -228,11 +318,29 @@ impl Context for Exchange {}
 
 impl HttpContext for Exchange {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.request(end_of_stream)
+        let now = raw::now();
+        let action = self.request(end_of_stream, now);
+        if let Some(spent) = &mut self.spent {
+            *spent += raw::now().0.saturating_sub(now.0);
+        }
+        action
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        self.response();
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.timed(|exchange| exchange.request_body(size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.timed(|exchange| exchange.end_of_request(true))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.timed(|exchange| exchange.response(end_of_stream));
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.timed(|exchange| exchange.response_body(size, end_of_stream));
         Action::Continue
     }
 }

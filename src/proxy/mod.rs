@@ -5,9 +5,15 @@ pub mod wire;
 // Only a proxy provides the functions behind these; clippy and rustdoc read them all the same.
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod exchange;
+#[cfg(any(target_arch = "wasm32", clippy, doc, test))]
+mod holding;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod plugin;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod raw;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod request;
+#[cfg(any(target_arch = "wasm32", clippy, doc, test))]
+mod response;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod worker;

@@ -162,12 +162,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        Worker::report();
+        Worker::tick();
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let plugin = self.plugin.as_ref()?;
-        Some(Box::new(Exchange::new(Rc::clone(plugin))))
+        Some(Box::new(Exchange::new(id, Rc::clone(plugin))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -5,6 +5,7 @@
 //! Here a failed call is an absent value.
 #![allow(unsafe_code)] // the host's calls are C functions
 
+use std::cell::Cell;
 use std::ptr::{null, null_mut};
 
 use crate::remember::Time;
@@ -17,6 +18,14 @@ const OK: i32 = 0;
 pub enum Map {
     Request = 0,
     Response = 2,
+}
+
+/// Which body a call means.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Buffer {
+    Request = 0,
+    Response = 1,
 }
 
 /// What a metric is.
@@ -33,13 +42,15 @@ pub enum Kind {
 #[rustfmt::skip]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> i32;
-    fn proxy_get_header_map_value(map: u32, name: *const u8, name_size: usize, data: *mut *mut u8, size: *mut usize) -> i32;
     fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> i32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> i32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> i32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> i32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> i32;
     fn proxy_get_shared_data(key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> i32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> i32;
+    fn proxy_set_effective_context(context: u32) -> i32;
+    fn proxy_continue_stream(stream: u32) -> i32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> i32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> i32;
@@ -72,12 +83,6 @@ pub fn headers(map: Map) -> Option<Vec<u8>> {
     returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
-/// The first value of a header.
-pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
-    // SAFETY: the name is readable for its length; both pointers are valid for a write.
-    returned(|data, size| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) })
-}
-
 /// Sets a header, in place of all of its name.
 pub fn set_header(map: Map, name: &str, value: &str) {
     // SAFETY: name and value are readable for their lengths.
@@ -89,6 +94,20 @@ pub fn set_header(map: Map, name: &str, value: &str) {
 pub fn remove_header(map: Map, name: &[u8]) {
     // SAFETY: the name is readable for its length.
     let _ = unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// Hands bytes `start` to `end` of a body on, `piece` at a time, until `each` wants no more.
+pub fn body(buffer: Buffer, mut start: usize, end: usize, piece: usize, mut each: impl FnMut(&[u8]) -> bool) {
+    while start < end {
+        let length = (end - start).min(piece);
+        // SAFETY: both pointers are valid for a write.
+        let bytes = returned(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, length, data, size) });
+        let bytes = bytes.unwrap_or_default();
+        if bytes.is_empty() || !each(&bytes) {
+            return;
+        }
+        start += bytes.len();
+    }
 }
 
 /// A property by its path, whose parts are separated by zero bytes.
@@ -114,6 +133,16 @@ pub fn shared(key: &str) -> Option<Vec<u8>> {
 pub fn set_shared(key: &str, value: &[u8]) {
     // SAFETY: key and value are readable for their lengths.
     let _ = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
+}
+
+/// Lets the request of a context go on, from outside of it.
+pub fn resume_request(context: u32) {
+    const REQUEST: u32 = 0;
+    // SAFETY: no pointers; a context that is gone is refused.
+    if unsafe { proxy_set_effective_context(context) } == OK {
+        // SAFETY: no pointers.
+        let _ = unsafe { proxy_continue_stream(REQUEST) };
+    }
 }
 
 /// The time; never, if the host has no clock.
@@ -167,6 +196,33 @@ pub fn reply(status: u16, headers: &[u8], body: &[u8]) -> bool {
         )
     };
     taken == OK
+}
+
+thread_local! {
+    static SHOWS_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the host shows each part of a request's body once while the request waits, and not all of it each time.
+pub fn shows_once() -> bool {
+    SHOWS_ONCE.get()
+}
+
+/// Takes the place of the SDK's callback (see `exports.py`), whose "pause" lets Envoy answer 413 once more than its
+/// buffer's limit waits. "Stop and watermark" makes it stop reading from the client instead.
+#[cfg(target_arch = "wasm32")]
+#[unsafe(no_mangle)]
+extern "C" fn scarecrow_on_request_body(context: u32, size: usize, is_end: bool) -> u32 {
+    const PAUSE: u32 = 1;
+    const STOP_AND_WATERMARK: u32 = 2;
+    unsafe extern "C" {
+        fn proxy_on_request_body(context: u32, size: usize, is_end: bool) -> u32;
+    }
+    SHOWS_ONCE.set(true);
+    // SAFETY: the SDK's function takes what the host gave.
+    match unsafe { proxy_on_request_body(context, size, is_end) } {
+        PAUSE => STOP_AND_WATERMARK,
+        action => action,
+    }
 }
 
 #[allow(missing_docs)]

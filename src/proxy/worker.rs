@@ -3,12 +3,13 @@
 use ahash::RandomState;
 use std::cell::RefCell;
 
+use super::holding::{Holding, LetGo};
 use super::raw;
 use crate::config::Policy;
 use crate::engine::Engine;
 use crate::judge::Score;
 use crate::remember::Time;
-use crate::share::metrics::{COUNTS, Counts, HISTOGRAMS};
+use crate::share::metrics::{COUNTS, Count, Counts, HISTOGRAMS};
 
 thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
@@ -23,6 +24,8 @@ pub struct Worker {
     pub engine: Engine,
     /// Counts since the last report.
     pub counts: Counts,
+    /// Which requests may wait for their verdict.
+    pub holding: Holding,
     metrics: [Option<u32>; COUNTS.len()],
     histograms: [Option<u32>; HISTOGRAMS.len()],
     reported_at: Time,
@@ -47,6 +50,7 @@ impl Worker {
         Self {
             engine: Engine::new(policy.principals, RandomState::new()),
             counts: Counts::default(),
+            holding: Holding::default(),
             metrics: COUNTS.map(|metric| {
                 let kind = if metric.is_gauge { raw::Kind::Gauge } else { raw::Kind::Counter };
                 raw::define_metric(kind, metric.name)
@@ -64,11 +68,39 @@ impl Worker {
         WORKER.with_borrow_mut(|worker| run(worker.get_or_insert_with(|| Self::new(policy))))
     }
 
-    /// Hands the counts to the host if there is a worker: an idle one has counts of its last requests.
-    pub fn report() {
+    /// Lets requests go that wait in vain.
+    fn let_go(&mut self, now: Time) {
+        for request in self.holding.tick(now) {
+            match request {
+                LetGo::BodyWithheld { context } => {
+                    raw::resume_request(context);
+                    self.counts.add(Count::BodiesWithheld);
+                    log::error!(
+                        "scarecrow: a request waited for its verdict and Envoy did not hand over its body; it goes on, and \
+                         others are judged by their headers. Set allow_on_headers_stop_iteration: true beside vm_config"
+                    );
+                }
+                LetGo::BufferFull { context, limit } => {
+                    raw::resume_request(context);
+                    self.counts.add(Count::BuffersFull);
+                    log::warn!(
+                        "scarecrow: a request waited for its verdict until Envoy's buffer was full or its client paused; it \
+                         goes on, and others wait until {limit} bytes at most. Raise per_connection_buffer_limit_bytes \
+                         above inspection.request_bytes"
+                    );
+                }
+            }
+        }
+    }
+
+    /// What is due every [`REPORT_EVERY`] seconds if there is a worker: counts go to the host (an idle worker has those
+    /// of its last requests), and requests that wait in vain go on.
+    pub fn tick() {
         WORKER.with_borrow_mut(|worker| {
             if let Some(worker) = worker {
-                worker.send_counts(raw::now());
+                let now = raw::now();
+                worker.send_counts(now);
+                worker.let_go(now);
             }
         });
     }

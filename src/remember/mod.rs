@@ -4,14 +4,17 @@
 #![forbid(unsafe_code)]
 
 pub mod decay;
+pub mod habits;
 pub mod hours;
 pub mod intervals;
 pub mod record;
 pub mod table;
 pub mod time;
+pub mod variety;
 pub mod waits;
 
 pub use decay::{Elapsed, Rates};
+pub use habits::{Habit, Habits};
 pub use record::Record;
 pub use table::{Table, TableEvents};
 pub use time::Time;

@@ -1,10 +1,13 @@
 //! What is remembered of one principal.
 
 use super::decay::{Elapsed, Rates};
+use super::habits::Habits;
 use super::hours::Hours;
 use super::intervals::Intervals;
 use super::time::Time;
+use super::variety::Variety;
 use super::waits::Waits;
+use crate::observe::{Answer, Conversation};
 
 /// A clock that is this much behind, in seconds, has stepped; less is two workers' requests overtaking each other.
 const STEP: f64 = 5.0;
@@ -24,6 +27,14 @@ pub struct Record {
     pub hours: Hours,
     /// How it takes a 429.
     pub waits: Waits,
+    /// Tokens of its prompts, where the answers told.
+    pub input: Rates,
+    /// Tokens of its answers, told or estimated.
+    pub output: Rates,
+    /// What its requests do, by share.
+    pub habits: Habits,
+    /// How varied its prompts are.
+    pub variety: Variety,
     /// Log-odds of harvesting above the model's prior, smoothed over its requests; halves in a day.
     pub evidence: f32,
     /// GCRA's theoretical arrival time: when its next request is due at the throttled rate.
@@ -55,8 +66,29 @@ impl Record {
             self.waits.add(now, &elapsed);
         }
         self.hours.add(now);
+        for tokens in [&mut self.input, &mut self.output] {
+            tokens.add(&elapsed, 0.0);
+        }
         self.evidence *= elapsed.left_of_day();
         self.last_seen = self.last_seen.max(now);
+    }
+
+    /// Notes what a request, counted before, asks.
+    pub fn conversation(&mut self, conversation: &Conversation, now: Time) {
+        self.habits.add(conversation);
+        if let Some(user) = conversation.last_user {
+            // A prompt that is too short for a template is its own.
+            let template = conversation.template.map_or(user.hash, |template| template.id);
+            self.variety.add(now, user.simhash, template);
+        }
+    }
+
+    /// Notes what the answer to one of its requests told: as of its last request, which is at most the answer's
+    /// length ago.
+    pub fn answer(&mut self, answer: &Answer) {
+        for (rates, tokens) in [(&mut self.input, answer.usage.input), (&mut self.output, answer.usage.output)] {
+            rates.add(&Elapsed::new(0.0), tokens.unwrap_or(0) as f32);
+        }
     }
 
     /// Folds one request's log-odds into the evidence: an eighth of the way, so that one odd request never decides

@@ -2,6 +2,8 @@
 
 use crate::judge::Action;
 use crate::observe::BadBody;
+use crate::observe::answer::{Answer, Usage};
+use crate::observe::conversation::Extent;
 use crate::remember::TableEvents;
 
 /// A counter's or gauge's place in [`COUNTS`].
@@ -38,8 +40,32 @@ pub enum Count {
     Replied429,
     /// 403 answered by the filter.
     Replied403,
-    /// 429 answered by the origin.
+    /// 429 with a Retry-After answered by the origin.
     Origin429,
+    /// 4xx answered by the origin.
+    Origin4xx,
+    /// 5xx answered by the origin.
+    Origin5xx,
+    /// The model or its guard refused.
+    Refusals,
+    /// Tokens of prompts.
+    InputTokens,
+    /// Tokens of answers.
+    OutputTokens,
+    /// Tokens of answers that were estimated.
+    EstimatedTokens,
+    /// Bodies read whole.
+    BodiesWhole,
+    /// Bodies read in part.
+    BodiesCut,
+    /// Bodies that are no JSON.
+    BodiesMalformed,
+    /// Bodies compressed in a way that is not read.
+    BodiesOpaque,
+    /// Requests that waited until the host's buffer was full.
+    BuffersFull,
+    /// Requests that waited in vain for their body.
+    BodiesWithheld,
     /// Requests without a body where one is needed.
     BadBodyEmpty,
     /// Requests with a body that is not JSON where JSON is needed.
@@ -73,7 +99,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 23] = [
+pub const COUNTS: [Metric; 35] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -95,7 +121,31 @@ pub const COUNTS: [Metric; 23] = [
     counter("scarecrow.verdicts.action.reject", "Verdicts: rejected."),
     counter("scarecrow.answers.source.filter.status.429", "429 answered by the filter."),
     counter("scarecrow.answers.source.filter.status.403", "403 answered by the filter."),
-    counter("scarecrow.answers.source.origin.status.429", "429 answered by the origin."),
+    counter("scarecrow.answers.source.origin.status.429", "429 answered by the origin with a Retry-After."),
+    counter("scarecrow.origin_errors.status.4xx", "4xx answered by the origin, 429 among them."),
+    counter("scarecrow.origin_errors.status.5xx", "5xx answered by the origin."),
+    counter("scarecrow.refusals", "Answers in which the model or its guard refused."),
+    counter("scarecrow.tokens.kind.input", "Tokens of prompts, as answers told."),
+    counter("scarecrow.tokens.kind.output", "Tokens of answers, as they told."),
+    counter(
+        "scarecrow.tokens.kind.output_estimated",
+        "Tokens of answers that did not tell, estimated from their text.",
+    ),
+    counter("scarecrow.bodies.extent.whole", "Request bodies that were read whole."),
+    counter(
+        "scarecrow.bodies.extent.cut",
+        "Request bodies of which the inspection budget or the client left a part unread.",
+    ),
+    counter("scarecrow.bodies.extent.malformed", "Request bodies that are not the JSON that they should be."),
+    counter("scarecrow.bodies.extent.opaque", "Request bodies in a content coding that is not read."),
+    counter(
+        "scarecrow.buffers_full",
+        "Requests that waited for their verdict until Envoy's buffer was full or their client paused, and went on after a second or two; from then on less is waited for.",
+    ),
+    counter(
+        "scarecrow.bodies_withheld",
+        "Requests that waited a second or two for a body that Envoy did not hand over: `allow_on_headers_stop_iteration: true` is missing.",
+    ),
     counter("scarecrow.bad_bodies.reason.empty", "Requests without a body to an operation that needs one."),
     counter(
         "scarecrow.bad_bodies.reason.not_json",
@@ -143,10 +193,29 @@ impl Count {
     }
 }
 
+impl Count {
+    /// The counter of bodies read so far.
+    #[must_use]
+    pub const fn of_extent(extent: Extent) -> Self {
+        match extent {
+            Extent::Whole => Self::BodiesWhole,
+            Extent::Cut => Self::BodiesCut,
+            Extent::Malformed => Self::BodiesMalformed,
+            Extent::Opaque => Self::BodiesOpaque,
+        }
+    }
+}
+
 /// Counts since the last report. A host call per count and request would cost more than the counting; the host
 /// reads these once a second instead.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Counts([u64; COUNTS.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; COUNTS.len()])
+    }
+}
 
 impl Counts {
     /// Counts one.
@@ -161,6 +230,24 @@ impl Counts {
         }
     }
 
+    /// Counts the status of an answer from the origin.
+    pub fn add_status(&mut self, status: u16) {
+        match status {
+            400..500 => self.add(Count::Origin4xx),
+            500..600 => self.add(Count::Origin5xx),
+            _ => {}
+        }
+    }
+
+    /// Counts what an answer told.
+    pub fn add_answer(&mut self, answer: &Answer) {
+        let Usage { input, output, is_estimated } = answer.usage;
+        self.add_many(Count::InputTokens, input.unwrap_or(0));
+        let kind = if is_estimated { Count::EstimatedTokens } else { Count::OutputTokens };
+        self.add_many(kind, output.unwrap_or(0));
+        self.add_many(Count::Refusals, answer.is_refused.into());
+    }
+
     /// Takes over what happened in the table.
     pub fn add_table(&mut self, events: TableEvents) {
         self.add_many(Count::TableInsertions, events.insertions);
@@ -170,7 +257,7 @@ impl Counts {
 
     /// Hands out what has been counted, by place in [`COUNTS`], and starts anew.
     pub fn take(&mut self) -> impl Iterator<Item = (usize, u64)> {
-        let counts = std::mem::take(&mut self.0);
+        let Self(counts) = std::mem::take(self);
         counts.into_iter().enumerate().filter(|&(_, count)| count != 0)
     }
 }

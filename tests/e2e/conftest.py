@@ -64,9 +64,10 @@ class Gateway:
             return answer
 
 
-def demo_config(policy=None, change=None) -> str:
-    """envoy/demo.yaml with another policy, and with `change` applied to the parsed document."""
+def demo_config(policy=None, change=None, listener=None) -> str:
+    """envoy/demo.yaml with another policy, with `change` applied to the parsed document, and more about its listener."""
     config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
+    config["static_resources"]["listeners"][0] |= listener or {}
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
     if policy is not None:
@@ -81,7 +82,7 @@ def gateway(keys, tmp_path):
     """Starts gateways: `gateway(policy, change=…, workers=…)`."""
     with contextlib.ExitStack() as stack:
 
-        def start(policy=None, change=None, model=None, **options) -> Gateway:
+        def start(policy=None, change=None, model=None, listener=None, **options) -> Gateway:
             model = stack.enter_context(model or Origin())
             suspects = stack.enter_context(Origin(name="suspects"))
             folder = tmp_path / f"gateway{free_port()}"
@@ -89,7 +90,7 @@ def gateway(keys, tmp_path):
             for name in ("certificate.pem", "key.pem"):
                 (folder / name).symlink_to(keys / name)
             ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}
-            envoy = stack.enter_context(Envoy(demo_config(policy, change), folder, ports, **options))
+            envoy = stack.enter_context(Envoy(demo_config(policy, change, listener), folder, ports, **options))
             return Gateway(envoy, model, suspects, keys / "ca.pem")
 
         yield start

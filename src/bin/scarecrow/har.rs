@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use flate2::read::MultiGzDecoder;
+use scarecrow::observe::answer::base64::Decoder;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -35,10 +36,16 @@ pub struct Request<'a> {
     pub url: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub headers: Vec<Header<'a>>,
-    #[serde(rename = "postData", default)]
-    pub body: Option<IgnoredAny>,
+    #[serde(rename = "postData", borrow, default)]
+    pub body: Option<PostData<'a>>,
     #[serde(rename = "bodySize", default)]
     pub body_size: Option<i64>,
+}
+
+#[derive(Deserialize)]
+pub struct PostData<'a> {
+    #[serde(borrow, default)]
+    pub text: Option<Cow<'a, str>>,
 }
 
 /// Some recorders write null where they have nothing.
@@ -68,6 +75,24 @@ pub struct Response<'a> {
 pub struct Content<'a> {
     #[serde(borrow, default)]
     pub text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub encoding: Option<Cow<'a, str>>,
+    #[serde(rename = "mimeType", borrow, default)]
+    pub mime_type: Option<Cow<'a, str>>,
+}
+
+impl Content<'_> {
+    /// The body's bytes: HAR writes what is no text in Base64.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        let text = self.text.as_deref().unwrap_or_default().as_bytes();
+        if self.encoding.as_deref() != Some("base64") {
+            return Cow::Borrowed(text);
+        }
+        let mut plain = vec![0; text.len()];
+        let (_, length) = Decoder::default().decode(text, &mut plain);
+        plain.truncate(length);
+        Cow::Owned(plain)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -91,25 +116,13 @@ pub struct Label<'a> {
 /// Token counts under the names that the APIs use.
 #[derive(Deserialize, Clone, Copy)]
 pub struct Usage {
+    #[serde(alias = "prompt_tokens", alias = "promptTokenCount", alias = "inputTokens", default)]
+    pub input_tokens: Option<f64>,
     #[serde(alias = "completion_tokens", alias = "candidatesTokenCount", alias = "outputTokens", default)]
     pub output_tokens: Option<f64>,
 }
 
 impl Entry<'_> {
-    /// Output tokens: from `_usage`, else from a `usage` object in a JSON response.
-    pub fn output_tokens(&self) -> Option<f64> {
-        #[derive(Deserialize)]
-        struct Body {
-            #[serde(alias = "usageMetadata")]
-            usage: Option<Usage>,
-        }
-        let recorded = || {
-            let text = self.response.content.text.as_deref()?;
-            serde_json::from_str::<Body>(text).ok()?.usage
-        };
-        self.usage.or_else(recorded)?.output_tokens
-    }
-
     /// The value of a response header.
     pub fn response_header(&self, name: &str) -> Option<&str> {
         let header = self.response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;

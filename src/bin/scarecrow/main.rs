@@ -1,13 +1,15 @@
-//! The `scarecrow` command: checks policies, replays recorded traffic, hashes keys for exemptions.
+//! The `scarecrow` command: checks policies, replays and explains recorded traffic, hashes keys for exemptions.
 #![forbid(unsafe_code)]
 
 mod check;
 mod documents;
+mod explain;
 mod har;
 mod hash;
 mod replay;
 mod report;
 mod statistics;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   scarecrow check policy.yaml envoy/demo.yaml
   scarecrow replay monday.har.gz tuesday.jsonl --config policy.yaml
   scarecrow replay week.jsonl --explain credential:0123456789abcdef
+  scarecrow explain monday.har --entry 17
   printf %s \"$KEY\" | SCARECROW_SECRET=… scarecrow hash credential
 
 Exit status: 0 all is well, 1 a policy has problems, 2 something could not be read or done.";
@@ -33,6 +36,7 @@ Exit status: 0 all is well, 1 a policy has problems, 2 something could not be re
 enum Command {
     Check(check::Arguments),
     Replay(replay::Arguments),
+    Explain(explain::Arguments),
     Hash(hash::Arguments),
     /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors
     Reference {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
         Command::Reference { json_schema } => {
             print(&if json_schema { pretty(&scarecrow::config::schema::json_schema()) } else { reference() })

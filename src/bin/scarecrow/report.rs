@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::config::Policy;
 use scarecrow::judge::{Action, Verdict};
 use scarecrow::observe::Principal;
+use scarecrow::remember::Time;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -290,7 +291,7 @@ pub fn timeline(actor: &Actor, steps: &[Step]) -> String {
         let _ = writeln!(
             out,
             "{}  {:10}  {style}{:>3}  {:8}{style:#}  {}{wait}",
-            timestamp(step),
+            timestamp(step.time),
             step.operation,
             now.0,
             verdict.action.name(),
@@ -316,7 +317,7 @@ pub fn timeline_json(actor: &Actor, steps: &[Step]) -> String {
         };
         let line = json!({
             "actor": actor.name,
-            "time": timestamp(step),
+            "time": timestamp(step.time),
             "operation": step.operation,
             "score": step.verdict.as_ref().map(|verdict| verdict.score.value()),
             "action": step.verdict.as_ref().map(|verdict| verdict.action.name()),
@@ -328,8 +329,9 @@ pub fn timeline_json(actor: &Actor, steps: &[Step]) -> String {
     out
 }
 
-fn timestamp(step: &Step) -> String {
-    let nanoseconds = i128::from(step.time.0);
+/// A time as RFC 3339 has it.
+pub fn timestamp(time: Time) -> String {
+    let nanoseconds = i128::from(time.0);
     jiff::Timestamp::from_nanosecond(nanoseconds).map_or_else(|_| "-".to_owned(), |time| format!("{time:.3}"))
 }
 

@@ -28,12 +28,13 @@ pub struct AnswerBody {
     status: u16,
     is_stream: bool,
     is_done: bool,
+    prompt: u64,
 }
 
 impl AnswerBody {
-    /// The body of a response with these headers.
+    /// The body of a response with these headers, to a prompt of so many bytes.
     #[must_use]
-    pub fn new(dialect: &'static Dialect, head: &ResponseHead<'_>) -> Self {
+    pub fn new(dialect: &'static Dialect, head: &ResponseHead<'_>, prompt: u64) -> Self {
         let mut reading = AnswerReading::new(&dialect.response);
         for (field, count) in [(Told::Input, head.input_tokens), (Told::Output, head.output_tokens)] {
             if let Some(count) = count {
@@ -47,6 +48,7 @@ impl AnswerBody {
             status: head.status,
             is_stream: framing != Framing::Json,
             is_done: false,
+            prompt,
         }
     }
 
@@ -62,11 +64,11 @@ impl AnswerBody {
     #[must_use]
     pub fn finish(mut self) -> Answer {
         self.inflater.finish();
-        let (status, is_stream) = (self.status, self.is_stream);
+        let (status, is_stream, prompt) = (self.status, self.is_stream, self.prompt);
         self.inflater.sink().map_or_else(Answer::default, |documents| {
             // A stream that breaks off has told what it told.
             let _ = documents.finish();
-            documents.visitor.finish(status, is_stream)
+            documents.visitor.finish(status, is_stream, prompt)
         })
     }
 }
@@ -80,7 +82,7 @@ mod tests {
     fn read(api: &str, content_type: &str, body: &str) -> Answer {
         let head = ResponseHead { status: 200, content_type: Some(content_type.as_bytes()), ..ResponseHead::default() };
         let read = |size: usize| {
-            let mut answer = AnswerBody::new(dialect::by_name(api).unwrap(), &head);
+            let mut answer = AnswerBody::new(dialect::by_name(api).unwrap(), &head, 0);
             for chunk in body.as_bytes().chunks(size) {
                 answer.feed(chunk);
             }
@@ -106,6 +108,13 @@ mod tests {
         assert_eq!((answer.stop, answer.text_bytes, answer.pieces), (Some(Stop::Length), 5, 2));
         let long = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "word ".repeat(100));
         assert_eq!(read("openai", SSE, &long).usage.output, Some(125));
+    }
+
+    #[test]
+    fn a_prompt_whose_tokens_are_not_told_is_estimated_from_its_length() {
+        let mut answer = AnswerBody::new(dialect::by_name("openai").unwrap(), &ResponseHead::default(), 41);
+        answer.feed(br#"{"choices":[{"text":"one two"}]}"#);
+        assert_eq!(answer.finish().usage, Usage { input: Some(11), output: Some(2), is_estimated: true });
     }
 
     #[test]

@@ -82,7 +82,8 @@ pub struct Usage {
     pub input: Option<u64>,
     /// Tokens of the answer, reasoning too.
     pub output: Option<u64>,
-    /// The answer's tokens were not told: they are counted from the pieces and the length of the text.
+    /// The answer's tokens were not told: they are counted from the pieces and the length of the text, and those of
+    /// the prompt from its length.
     pub is_estimated: bool,
 }
 

@@ -35,9 +35,10 @@ impl AnswerReading {
         }
     }
 
-    /// What was read. `is_stream` says that the answer came in steps, of which each is about a token.
+    /// What was read. `is_stream` says that the answer came in steps, of which each is about a token; `prompt` is the
+    /// length of what was asked in bytes, 0 if it is not known.
     #[must_use]
-    pub fn finish(&self, status: u16, is_stream: bool) -> Answer {
+    pub fn finish(&self, status: u16, is_stream: bool, prompt: u64) -> Answer {
         let mut answer = Answer { status, ..self.answer };
         let count = |field: Told| self.counts.get(field as usize).copied().flatten();
         let sum = |first: Option<u64>, besides: &[Told]| {
@@ -49,6 +50,7 @@ impl AnswerReading {
         if answer.usage.output.is_none() && answer.pieces > 0 {
             let pieces = if is_stream { answer.pieces.into() } else { 0 };
             answer.usage.output = Some(pieces.max(answer.text_bytes.div_ceil(BYTES_PER_TOKEN)));
+            answer.usage.input = answer.usage.input.or((prompt > 0).then(|| prompt.div_ceil(BYTES_PER_TOKEN)));
             answer.usage.is_estimated = true;
         }
         answer.is_refused |= answer.stop == Some(Stop::Refused);

@@ -49,7 +49,7 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
     /// Whether nothing more is read: the limit is reached, or the one document is broken.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.is_cut || (self.is_one && self.is_broken)
+        self.left == 0 || (self.is_one && self.is_broken)
     }
 
     /// Bytes that may still be read.

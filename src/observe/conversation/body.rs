@@ -41,6 +41,12 @@ impl RequestBody {
         !self.is_done
     }
 
+    /// Whether a further chunk would be read.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        !self.is_done
+    }
+
     /// The facts. `is_whole` says that the body is at its end, and not only what is read of it.
     #[must_use]
     pub fn finish(mut self, is_whole: bool) -> Conversation {
@@ -75,14 +81,9 @@ mod tests {
         let headers = Headers::new(all.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let api = dialect::classify(b"POST", path.as_bytes(), &headers, None).unwrap();
         let mut reading = RequestBody::new(&headers, api, &Secret::new(b"test"), limit);
-        let mut is_whole = true;
-        for chunk in body.chunks(size) {
-            if !reading.feed(chunk) {
-                is_whole = false;
-                break;
-            }
-        }
-        reading.finish(is_whole)
+        let mut chunks = body.chunks(size);
+        while chunks.next().is_some_and(|chunk| reading.feed(chunk)) {}
+        reading.finish(chunks.next().is_none())
     }
 
     fn chat(body: &str) -> Conversation {

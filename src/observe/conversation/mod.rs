@@ -13,9 +13,8 @@ pub use reading::Reading;
 
 use std::fmt;
 
-use super::hash::Secret;
 use super::principal::Principal;
-use super::prompt::{self, Cues, Prompt};
+use super::prompt::{Cues, Prompt};
 
 /// Facts about one request's body.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +33,8 @@ pub struct Conversation {
     pub system: Option<Prompt>,
     /// The user's last turn.
     pub last_user: Option<Prompt>,
+    /// The part of the prompt that stays the same from request to request.
+    pub template: Option<Principal>,
     /// Tools that are offered.
     pub tools: u32,
     /// Keyed hash of what is said of the tools.
@@ -161,12 +162,6 @@ impl Conversation {
     pub fn cues(&self) -> Cues {
         let cues = |prompt: Option<Prompt>| prompt.map_or_else(Cues::default, |prompt| prompt.cues);
         cues(self.system) | cues(self.last_user)
-    }
-
-    /// The part of the prompt that stays the same from request to request.
-    #[must_use]
-    pub fn template(&self, secret: &Secret) -> Option<Principal> {
-        prompt::template(self.system.as_ref(), self.last_user.as_ref(), secret)
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::excerpt::Excerpt;
 use super::super::hash::{Purpose, Secret};
 use super::super::json::{Container, Literal};
 use super::super::paths::Visitor;
-use super::super::prompt::Prompt;
+use super::super::prompt::{self, Prompt};
 use super::{Asked, Conversation, Effort, Format, Role, Word};
 
 /// A conversation as far as it was read.
@@ -59,6 +59,7 @@ impl Reading {
         self.end_message();
         self.facts.system = Prompt::new(&self.system, &self.secret);
         self.facts.last_user = Prompt::new(&self.user, &self.secret);
+        self.facts.template = prompt::template(self.facts.system.as_ref(), self.facts.last_user.as_ref(), &self.secret);
         self.facts.tool_schema = (self.facts.tools > 0).then(|| self.tools.finish());
         self.facts.requests = self.facts.requests.max(1);
         std::mem::take(&mut self.facts)

@@ -22,6 +22,7 @@ impl Conversation {
             "messages": Map::from_iter(messages),
             "system": self.system.as_ref().map(prompt),
             "last_user": self.last_user.as_ref().map(prompt),
+            "template": self.template.map(|template| template.to_string()),
             "cues": self.cues().names().collect::<Vec<_>>(),
             "tools": {"count": self.tools, "schema": self.tool_schema.map(hex)},
             "image": self.has_image,

@@ -1,0 +1,224 @@
+//! `scarecrow explain`
+#![allow(clippy::indexing_slicing)] // JSON values yield null for what they lack
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use scarecrow::config::Policy;
+use scarecrow::judge::Contributions;
+use scarecrow::judge::features::FEATURES;
+use scarecrow::observe::{Principal, contradiction};
+use scarecrow::remember::{Rates, Record};
+use scarecrow::{Engine, Outcome};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::report::timestamp;
+use crate::traffic::{self, Exchange, Traffic};
+
+/// Show what the filter saw in one recorded exchange, and how it would score it
+///
+/// Reads the recording as `replay` does, remembers every exchange that came before the one asked for, and then lists
+/// all facts about that one: what its headers and its body tell, what its answer told, what is remembered of its
+/// subject, and what each feature added to its score. No text of the exchange is shown, only facts and hashes.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  scarecrow explain monday.har --entry 17
+  scarecrow explain week.jsonl.gz --entry 4711 --config policy.yaml --json | jq .contributions")]
+pub struct Arguments {
+    /// Recorded traffic
+    file: PathBuf,
+    /// Which exchange: its place in the file, from 1
+    #[arg(long, value_name = "N")]
+    entry: usize,
+    /// The policy, or an Envoy configuration that holds one; without it all defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A model.json in place of the policy's
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let policy = traffic::policy(arguments.config.as_deref(), arguments.model.as_deref())?;
+    let mut traffic = Traffic::read(std::slice::from_ref(&arguments.file), &policy)?;
+    let count = traffic.exchanges.len();
+    let wanted = arguments.entry.checked_sub(1).and_then(|index| traffic.exchanges.get(index));
+    let Some(wanted) = wanted.map(|exchange| exchange.number) else {
+        bail!("--entry {}: {} holds entries 1 to {count}", arguments.entry, arguments.file.display());
+    };
+    traffic.sort();
+    let mut found = None;
+    traffic.play(&policy, |engine, exchange, outcome| {
+        if exchange.number == wanted {
+            found = Some(explain(engine, exchange, outcome, &policy));
+        }
+    });
+    let facts = found.context("the exchange is gone")?;
+    crate::print(&if arguments.json { crate::pretty(&facts) } else { text(&facts) })
+}
+
+fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Policy) -> Value {
+    let observation = &exchange.observation;
+    let principal = |principal: Option<Principal>| principal.map(|principal| principal.to_string());
+    let mut facts = json!({
+        "time": timestamp(exchange.time),
+        "request": {
+            "api": observation.api.map(|api| api.dialect.name),
+            "operation": observation.api.map(|api| api.operation.name()),
+            "credential": principal(observation.credential),
+            "account": principal(observation.account),
+            "network": principal(observation.network),
+            "client": principal(Some(observation.client_principal)),
+            "software": observation.client.family.name(),
+            "contradictions": observation.contradictions.names().collect::<Vec<_>>(),
+        },
+        "conversation": observation.conversation.as_ref().map(|conversation| conversation.to_json()),
+        "answer": exchange.answer.map(|answer| answer.to_json()),
+    });
+    let verdict = match outcome {
+        Outcome::Judged(verdict) => {
+            facts["subject"] = subject(engine.memory().get(verdict.subject), &verdict.subject.to_string());
+            let contributions =
+                engine.contributions(observation, policy, exchange.time).unwrap_or([0.0; FEATURES.len()]);
+            facts["contributions"] = contributed(&contributions, policy);
+            json!({
+                "score": verdict.score.value(),
+                "action": verdict.action.name(),
+                "reasons": verdict.reasons.to_string(),
+                "bias": policy.model.bias,
+                "wait_seconds": verdict.wait,
+            })
+        }
+        Outcome::OtherPath => json!({"unscored": "the path is no known API's"}),
+        Outcome::Auxiliary => json!({"unscored": "the call yields nothing to learn from"}),
+        Outcome::Exempt(exemption) => json!({"unscored": format!("exempt by {exemption:?}").to_lowercase()}),
+    };
+    facts["verdict"] = verdict;
+    facts
+}
+
+/// What is remembered of the subject, this request included.
+fn subject(record: Option<&Record>, name: &str) -> Value {
+    let Some(record) = record else { return json!({"principal": name}) };
+    let rates = |rates: &Rates| json!({"minute": rates.per_minute(), "hour": rates.per_hour(), "day": rates.per_day()});
+    json!({
+        "principal": name,
+        "first_seen": timestamp(record.first_seen),
+        "requests": rates(&record.requests),
+        "input_tokens": rates(&record.input),
+        "output_tokens": rates(&record.output),
+        "topics": record.variety.topics(),
+        "templates": record.variety.templates(),
+        "evidence": record.evidence,
+    })
+}
+
+/// Every feature that added something, the strongest first.
+fn contributed(contributions: &Contributions, policy: &Policy) -> Value {
+    let mut rows: Vec<_> = FEATURES.iter().zip(contributions).zip(policy.model.weights()).collect();
+    rows.retain(|((_, contribution), _)| **contribution != 0.0);
+    rows.sort_by(|((_, a), _), ((_, b), _)| b.total_cmp(a));
+    let rows = rows.into_iter().map(|((feature, contribution), weight)| {
+        json!({
+            "feature": feature.name,
+            "evidence": feature.evidence.name(),
+            "value": contribution / weight,
+            "weight": weight,
+            "log_odds": contribution,
+            "reads": feature.doc,
+        })
+    });
+    rows.collect()
+}
+
+/// The same for people.
+fn text(facts: &Value) -> String {
+    let mut text = String::new();
+    for (title, name) in [
+        ("Request", "request"),
+        ("What its body asks", "conversation"),
+        ("What its answer told", "answer"),
+        ("What is remembered of its subject, this request included", "subject"),
+    ] {
+        let mut lines = Vec::new();
+        match &facts[name] {
+            Value::Object(object) => flatten(object, "", &mut lines),
+            _ => lines.push((String::new(), "nothing".to_owned())),
+        }
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{title}");
+        for (name, value) in lines {
+            let _ = writeln!(text, "  {name:width$}  {value}");
+        }
+        let _ = writeln!(text);
+    }
+    let rules: Vec<_> = contradiction::reference().collect();
+    for name in facts["request"]["contradictions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let doc = rules.iter().find(|(rule, _)| *rule == name).map_or("", |(_, doc)| doc);
+        let _ = writeln!(text, "{name}: {doc}\n");
+    }
+    verdict(facts, &mut text);
+    text
+}
+
+fn verdict(facts: &Value, text: &mut String) {
+    let verdict = &facts["verdict"];
+    if let Some(why) = verdict["unscored"].as_str() {
+        let _ = writeln!(text, "Not scored: {why}.");
+        return;
+    }
+    let number = |value: &Value| format!("{:.2}", value.as_f64().unwrap_or_default());
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(["feature", "evidence", "value", "weight", "log-odds"]);
+    let mut sum = 0.0;
+    for row in facts["contributions"].as_array().into_iter().flatten() {
+        sum += row["log_odds"].as_f64().unwrap_or_default();
+        let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        table.add_row([
+            word("feature"),
+            word("evidence"),
+            number(&row["value"]),
+            number(&row["weight"]),
+            number(&row["log_odds"]),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let _ = writeln!(
+        text,
+        "What each feature added\n\n{table}\n\nThis request's sum is {sum:.2}. The subject's evidence, an eighth of the way nearer to it with each request, is {}.\nWith the bias of {} that makes a score of {}: {}.",
+        number(&facts["subject"]["evidence"]),
+        number(&verdict["bias"]),
+        number(&verdict["score"]),
+        verdict["action"].as_str().unwrap_or_default(),
+    );
+}
+
+/// Nested facts as lines, `options.n  3`; what is not known, not set or nothing is left out.
+fn flatten(object: &Map<String, Value>, prefix: &str, lines: &mut Vec<(String, String)>) {
+    for (name, value) in object {
+        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Null | Value::Bool(false) => {}
+            Value::Number(number) if number.as_f64() == Some(0.0) => {}
+            Value::Object(inner) => flatten(inner, &name, lines),
+            Value::Array(items) if items.is_empty() => {}
+            Value::Array(items) => {
+                let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                lines.push((name, items.join(", ")));
+            }
+            Value::String(word) => lines.push((name, word.clone())),
+            Value::Number(number) if number.is_f64() => {
+                lines.push((name, format!("{:.2}", number.as_f64().unwrap_or_default())));
+            }
+            other => lines.push((name, other.to_string())),
+        }
+    }
+}

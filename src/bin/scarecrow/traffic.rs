@@ -1,0 +1,242 @@
+//! Recorded traffic as the engine takes it.
+
+use ahash::RandomState;
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use scarecrow::config::Policy;
+use scarecrow::judge::Model;
+use scarecrow::observe::answer::{AnswerBody, ResponseHead, Usage};
+use scarecrow::observe::{Answer, Connection, Headers, Observation, Principal, RequestBody, Secret};
+use scarecrow::remember::Time;
+use scarecrow::{Engine, Outcome};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::har::{self, Entry};
+use crate::report::Actor;
+use crate::{documents, hash};
+
+/// One exchange, reduced to what the engine needs. Holds no text.
+pub struct Exchange {
+    /// Its place among all exchanges as they were read.
+    pub number: usize,
+    /// When the request was sent.
+    pub time: Time,
+    /// The request.
+    pub observation: Observation,
+    /// Index of the actor.
+    pub actor: usize,
+    /// The response, where one was recorded.
+    pub answer: Option<Answer>,
+    /// Seconds that the recorded response asked to wait with a 429.
+    asked_to_wait: Option<f64>,
+}
+
+impl Exchange {
+    /// Tokens of the answer.
+    pub fn output_tokens(&self) -> Option<f64> {
+        self.answer?.usage.output.map(|tokens| tokens as f64)
+    }
+}
+
+/// All recorded traffic.
+#[derive(Default)]
+pub struct Traffic {
+    /// In the order read, until sorted.
+    pub exchanges: Vec<Exchange>,
+    /// Everybody who sent a request.
+    pub actors: Vec<Actor>,
+    by_name: HashMap<String, usize>,
+}
+
+/// The policy of a file, with a model of another, as a command's options name them.
+pub fn policy(config: Option<&Path>, model: Option<&Path>) -> Result<Policy> {
+    let secret = hash::secret().unwrap_or_else(|| Secret::new(b"replay"));
+    let mut document = match config {
+        Some(path) => {
+            let found = documents::policies(&documents::read(path)?)?;
+            let own = found.into_iter().find(|policy| !policy.is_route);
+            own.with_context(|| format!("{} holds no policy", path.display()))?.policy
+        }
+        None => serde_json::json!({}),
+    };
+    if let Some(path) = model {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if let Err(problem) = Model::parse(&text) {
+            bail!("{}: {problem}", path.display());
+        }
+        if let Some(object) = document.as_object_mut() {
+            object.insert("model".to_owned(), serde_json::from_str(&text)?);
+        }
+    }
+    Policy::new(&document, &secret).map_err(|problems| match config {
+        Some(path) => anyhow::anyhow!("{}: {problems}", path.display()),
+        None => problems.into(),
+    })
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub fn progress(length: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:9} [{bar:40}] {percent:>3} %  {eta} left");
+    let bar = ProgressBar::new(length).with_message(what);
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+impl Traffic {
+    /// Reads recordings.
+    pub fn read(files: &[PathBuf], policy: &Policy) -> Result<Self> {
+        let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let bar = progress(files.iter().map(size).sum(), "reading");
+        let mut traffic = Self::default();
+        for file in files {
+            let counter = bar.clone();
+            har::read(file, move |bytes| counter.inc(bytes), &mut |entry| traffic.add(entry, policy))?;
+        }
+        bar.finish_and_clear();
+        if traffic.exchanges.is_empty() {
+            let names: Vec<String> = files.iter().map(|path: &PathBuf| Path::display(path).to_string()).collect();
+            bail!("{} holds no exchanges", names.join(", "));
+        }
+        Ok(traffic)
+    }
+
+    /// Brings the exchanges into the order of time; of equal times, into that of reading.
+    pub fn sort(&mut self) {
+        self.exchanges.sort_by_key(|exchange| exchange.time);
+    }
+
+    fn add(&mut self, entry: &Entry<'_>, policy: &Policy) -> Result<()> {
+        let started: jiff::Timestamp = entry.started.parse().with_context(|| {
+            format!("startedDateTime: {:?} is not a time; use 2026-01-31T12:00:00.000Z", entry.started)
+        })?;
+        let time = Time(started.as_nanosecond().try_into().unwrap_or(0));
+        let observation = observe(entry, policy);
+        let subject = observation.subject();
+        let (harvest, campaign, name) = match &entry.label {
+            Some(label) => (label.harvest, label.campaign.as_deref(), label.actor.as_deref()),
+            None => (None, None, None),
+        };
+        let actor = self.actor(name, subject);
+        if let Some(actor) = self.actors.get_mut(actor) {
+            actor.learn(harvest, campaign);
+        }
+        let asked_to_wait = (entry.response.status == Some(429))
+            .then(|| entry.response_header("retry-after")?.trim().parse::<f64>().ok())
+            .flatten()
+            .filter(|seconds| (0.0..=3600.0).contains(seconds));
+        let answer = answer(entry, &observation);
+        let number = self.exchanges.len();
+        self.exchanges.push(Exchange { number, time, observation, actor, answer, asked_to_wait });
+        Ok(())
+    }
+
+    fn actor(&mut self, name: Option<&str>, subject: Principal) -> usize {
+        let name = name.map_or_else(|| subject.to_string(), str::to_owned);
+        let next = self.actors.len();
+        let index = *self.by_name.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.actors.push(Actor::new(name, subject));
+        }
+        index
+    }
+
+    /// The actor of that name or principal.
+    pub fn find(&self, wanted: &str) -> Result<usize> {
+        let by_subject = || self.actors.iter().position(|actor| actor.subject.to_string() == wanted);
+        self.by_name.get(wanted).copied().or_else(by_subject).with_context(|| {
+            let some: Vec<&str> = self.actors.iter().take(5).map(|actor| actor.name.as_str()).collect();
+            format!(
+                "{wanted} is neither an actor nor a principal in this traffic; actors are for example {}",
+                some.join(", ")
+            )
+        })
+    }
+
+    /// Runs all exchanges through a fresh engine, in the order in which they stand. `each` sees the engine as it is
+    /// right after its verdict.
+    pub fn play(&self, policy: &Policy, mut each: impl FnMut(&Engine, &Exchange, &Outcome)) {
+        // Fixed, so that a replay repeats exactly.
+        let mut engine = Engine::new(policy.principals, RandomState::with_seeds(1, 2, 3, 4));
+        for exchange in &self.exchanges {
+            let outcome = engine.request(&exchange.observation, policy, exchange.time);
+            each(&engine, exchange, &outcome);
+            let Outcome::Judged(verdict) = &outcome else { continue };
+            if let Some(seconds) = exchange.asked_to_wait {
+                engine.asked_to_wait(verdict.subject, seconds, exchange.time);
+            }
+            if let Some(answer) = exchange.answer.filter(|_| policy.inspect_responses) {
+                engine.response(verdict.subject, &answer, exchange.time);
+            }
+        }
+    }
+}
+
+/// Reads a recorded request as the proxy reads a live one.
+fn observe(entry: &Entry<'_>, policy: &Policy) -> Observation {
+    let (authority, path) = split_url(&entry.request.url);
+    // A proxy hands names over in lower case; pseudo-headers that a recorder kept stand in the URL already. Recorders
+    // write bodies down as plain text, whatever their coding was.
+    let is_kept = |name: &str| !name.starts_with(':') && !name.eq_ignore_ascii_case("content-encoding");
+    let headers = entry.request.headers.iter().filter(|header| is_kept(&header.name));
+    let headers: Vec<(String, &[u8])> =
+        headers.map(|header| (header.name.to_ascii_lowercase(), header.value.as_bytes())).collect();
+    let pseudo: [(&[u8], &[u8]); 3] = [
+        (b":method", entry.request.method.as_bytes()),
+        (b":authority", authority.as_bytes()),
+        (b":path", path.as_bytes()),
+    ];
+    let pairs = pseudo.into_iter().chain(headers.iter().map(|(name, value)| (name.as_bytes(), *value)));
+    let connection = Connection {
+        address: entry.client.address.as_deref().map(str::as_bytes),
+        ja4: entry.client.ja4.as_deref().map(str::as_bytes),
+        bodyless: entry.request.body.is_none() && entry.request.body_size == Some(0),
+        ..Connection::default()
+    };
+    let headers = Headers::new(pairs);
+    let mut observation = Observation::new(&headers, &connection, &policy.lens);
+    let text = entry.request.body.as_ref().and_then(|body| body.text.as_deref());
+    if let (Some(api), Some(text), true) = (observation.api, text, policy.inspect_request_bytes > 0) {
+        let mut body = RequestBody::new(&headers, api, &policy.lens.secret, policy.inspect_request_bytes);
+        body.feed(text.as_bytes());
+        observation.conversation = Some(Box::new(body.finish(true)));
+    }
+    observation
+}
+
+/// Reads a recorded response. What `_usage` says goes before what the body says.
+fn answer(entry: &Entry<'_>, observation: &Observation) -> Option<Answer> {
+    let dialect = observation.api?.dialect;
+    let status = entry.response.status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+    let content = &entry.response.content;
+    let content_type = content.mime_type.as_deref().or_else(|| entry.response_header("content-type"));
+    let count = |name: &str| entry.response_header(name).and_then(|count| count.trim().parse().ok());
+    let head = ResponseHead {
+        status,
+        content_type: content_type.map(str::as_bytes),
+        content_encoding: None,
+        input_tokens: count("x-amzn-bedrock-input-token-count"),
+        output_tokens: count("x-amzn-bedrock-output-token-count"),
+    };
+    let prompt = observation.conversation.as_ref().map_or(0, |conversation| conversation.text_bytes());
+    let mut body = AnswerBody::new(dialect, &head, prompt);
+    body.feed(&content.bytes());
+    let mut answer = body.finish();
+    if let Some(usage) = entry.usage {
+        let input = usage.input_tokens.map(|tokens| tokens as u64).or(answer.usage.input);
+        let output = usage.output_tokens.map(|tokens| tokens as u64).or(answer.usage.output);
+        answer.usage = Usage { input, output, is_estimated: false };
+    }
+    Some(answer)
+}
+
+/// The authority and the path of an absolute URL; of anything else, all of it is the path.
+fn split_url(url: &str) -> (&str, &str) {
+    let Some((_, rest)) = url.split_once("://") else { return ("", url) };
+    match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    }
+}

@@ -1,0 +1,61 @@
+//! What the host tells of a request besides its body.
+
+use super::raw;
+use crate::config::Policy;
+use crate::observe::{Connection, Headers, Observation};
+
+/// What Envoy's `set_filter_state` filter writes for us: `address=… ja4=… route=…`, where the route's metadata as JSON
+/// comes last because it may hold spaces. One read brings all three; without it address and metadata are asked for one
+/// by one, which costs more, and JA4 is not known.
+pub const CONNECTION: &[u8] = b"filter_state\0scarecrow.connection";
+const ADDRESS: &[u8] = b"source\0address";
+const ROUTE_NAME: &[u8] = b"xds\0route_name";
+
+/// The parts of [`CONNECTION`].
+#[derive(Clone, Copy, Default)]
+pub struct Written<'a> {
+    address: Option<&'a [u8]>,
+    ja4: Option<&'a [u8]>,
+    /// The route's metadata as JSON.
+    pub route: Option<&'a [u8]>,
+}
+
+impl<'a> Written<'a> {
+    /// Reads the property's value.
+    pub fn parse(text: &'a [u8]) -> Self {
+        let mut written = Self::default();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(route) = rest.strip_prefix(b"route=") {
+                written.route = Some(route);
+                break;
+            }
+            let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            written.address = word.strip_prefix(b"address=").or(written.address);
+            written.ja4 = word.strip_prefix(b"ja4=").or(written.ja4);
+            rest = after.strip_prefix(b" ").unwrap_or_default();
+        }
+        written
+    }
+}
+
+/// Reads a request's headers, and asks the host for what they do not tell.
+pub fn observe(headers: &Headers<'_>, written: Option<Written<'_>>, policy: &Policy, bodyless: bool) -> Observation {
+    let metadata = |path: &[String]| (!path.is_empty()).then(|| raw::property(path.join("\0").as_bytes())).flatten();
+    let credential = metadata(&policy.credential_metadata);
+    let account = metadata(&policy.account_metadata);
+    let route = policy.exempt.needs_route().then(|| raw::property(ROUTE_NAME)).flatten();
+    let is_asked = written.is_none() && policy.lens.address_header.is_none();
+    let address = is_asked.then(|| raw::property(ADDRESS)).flatten();
+    let written = written.unwrap_or_default();
+    let connection = Connection {
+        address: written.address.or(address.as_deref()),
+        ja4: written.ja4,
+        account: account.as_deref(),
+        credential: credential.as_deref(),
+        route: route.as_deref(),
+        bodyless,
+    };
+    Observation::new(headers, &connection, &policy.lens)
+}

@@ -1,0 +1,273 @@
+"""Bodies on their way through the filter: they arrive as they were sent, whatever their size, coding and pace."""
+
+import contextlib
+import gzip
+import json
+import os
+import random
+import socket
+import threading
+import time
+import zlib
+
+import pytest
+from conftest import CHAT, ours
+
+PASS_ALL = {"mode": "enforce"}
+OBSERVE = {"mode": "observe"}
+TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
+# Ends with `samples` in the reasons, which only the body can tell.
+SAMPLES = CHAT | {"n": 5}
+
+
+def body_of(size: int) -> bytes:
+    """A chat request of exactly so many bytes; tiny ones are no JSON."""
+    empty = json.dumps(CHAT | {"messages": [{"role": "user", "content": ""}]}).encode()
+    if size < len(empty):
+        return b"{" * size
+    return empty.replace(b'""', b'"' + b"x" * (size - len(empty)) + b'"')
+
+
+def post(gate, body, **options):
+    options.setdefault("headers", {"content-type": "application/json"})
+    with gate.http(timeout=60) as client:
+        return client.post("/v1/chat/completions", content=body, **options)
+
+
+def count(gate, series: str) -> int:
+    """A counter, once the worker has reported it."""
+    time.sleep(1.3)
+    return int(gate.envoy.metrics().get(f"scarecrow_{series}", 0))
+
+
+@pytest.mark.parametrize("policy", [OBSERVE, PASS_ALL, TAG_ALL], ids=["observe", "enforce", "tag"])
+def test_bodies_of_any_size_arrive_as_they_were_sent(gateway, policy):
+    gate = gateway(policy)
+    for size in (1, 2, 100, 16_384, 262_143, 262_144, 262_145, 1_048_575, 1_048_577, 5_000_000, 64 << 20):
+        body = body_of(size)
+        assert post(gate, body).status_code == 200, size
+        received = (gate.suspects if policy is TAG_ALL else gate.model).received.pop()
+        assert received.body == body, size
+        assert bool(ours(received)) == (policy is TAG_ALL), size
+
+
+def test_chunked_bodies_of_unknown_length_arrive_as_they_were_sent(gateway):
+    gate = gateway(TAG_ALL)
+    for size in (1, 1000, 262_145, 3_000_000):
+        body = body_of(size)
+        chunks = [body[at : at + 70_000] for at in range(0, size, 70_000)]
+        assert post(gate, iter(chunks)).status_code == 200
+        assert gate.suspects.received.pop().body == body, size
+
+
+def test_a_body_split_at_every_offset_is_judged_and_arrives(gateway):
+    gate = gateway(TAG_ALL)
+    body = json.dumps(SAMPLES).encode()
+    head = (f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n").encode()
+    for offset in range(len(body)):
+        raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+        with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+            connection.sendall(head + body[:offset])
+            connection.sendall(body[offset:])
+            assert connection.recv(15) == b"HTTP/1.1 200 OK", offset
+        received = gate.suspects.received.pop()
+        assert received.body == body, offset
+        assert "x-scarecrow-score" in ours(received)
+
+
+def h2_frames(gate, body: bytes, size: int, trailers=(), headers=()) -> tuple[int, bytes]:
+    """Sends a request over HTTP/2 in DATA frames of `size` bytes; returns status and body."""
+    import h2.config
+    import h2.connection
+    import h2.events
+
+    context = gate.tls
+    context.set_alpn_protocols(["h2"])
+    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=20)
+    with context.wrap_socket(raw, server_hostname="localhost") as sock:
+        conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        conn.initiate_connection()
+        pseudo = [(":method", "POST"), (":path", "/v1/chat/completions"), (":scheme", "https"), (":authority", "localhost")]
+        conn.send_headers(1, pseudo + [("content-type", "application/json"), *headers])
+        for at in range(0, len(body), size):
+            conn.send_data(1, body[at : at + size], end_stream=not trailers and at + size >= len(body))
+        if trailers:
+            conn.send_headers(1, list(trailers), end_stream=True)
+        sock.sendall(conn.data_to_send())
+        status, answer = 0, b""
+        while True:
+            data = sock.recv(65536)
+            if not data:
+                return status, answer
+            for event in conn.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    status = int(dict(event.headers)[":status"])
+                if isinstance(event, h2.events.DataReceived):
+                    answer += event.data
+                    conn.acknowledge_received_data(event.flow_controlled_length, 1)
+                if isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
+                    return status, answer
+            sock.sendall(conn.data_to_send())
+
+
+def test_http2_frames_of_one_byte_and_trailers_are_no_obstacle(gateway):
+    gate = gateway(TAG_ALL)
+    body = json.dumps(SAMPLES).encode()
+    for trailers in ((), (("x-checksum", "1"),)):
+        status, answer = h2_frames(gate, body, 1, trailers)
+        assert status == 200 and json.loads(answer)["choices"]
+        assert gate.suspects.received.pop().body == body
+
+
+def test_what_the_body_asks_is_among_the_reasons(gateway):
+    gate = gateway(TAG_ALL)
+    for _ in range(12):
+        post(gate, json.dumps(SAMPLES).encode())
+    assert "samples=" in ours(gate.suspects.received[-1])["x-scarecrow-reasons"]
+
+
+@pytest.mark.parametrize("coding, compress", [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_bodies_are_read_and_arrive_compressed(gateway, coding, compress):
+    gate = gateway(TAG_ALL)
+    body = compress(json.dumps(SAMPLES).encode())
+    for _ in range(12):
+        headers = {"content-type": "application/json", "content-encoding": coding}
+        assert post(gate, body, headers=headers).status_code == 200
+    received = gate.suspects.received[-1]
+    assert received.body == body and received.header("content-encoding") == coding
+    assert "samples=" in ours(received)["x-scarecrow-reasons"]
+
+
+def test_bombs_and_unknown_codings_pass_unread(gateway):
+    gate = gateway(TAG_ALL)
+    bomb = gzip.compress(json.dumps(CHAT).encode().replace(b"hello", b" " * (100 << 20)))
+    for coding, body in (("gzip", bomb), ("br", os.urandom(500)), ("zstd", os.urandom(500)), ("gzip", os.urandom(500))):
+        headers = {"content-type": "application/json", "content-encoding": coding}
+        started = time.monotonic()
+        assert post(gate, body, headers=headers).status_code == 200, coding
+        assert time.monotonic() - started < 5
+        assert gate.suspects.received.pop().body == body, coding
+    assert count(gate, 'bodies{extent="opaque"}') == 2
+
+
+def test_a_client_that_expects_100_continue_gets_it(gateway):
+    gate = gateway(TAG_ALL)
+    body = json.dumps(SAMPLES).encode()
+    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+    with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+        connection.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                            f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n").encode())
+        assert b"100 Continue" in connection.recv(1000)
+        connection.sendall(body)
+        assert b"200 OK" in connection.recv(1000)
+    assert ours(gate.suspects.received[0])["x-scarecrow-action"] == "tag"
+
+
+def test_an_origin_that_answers_expectations_itself_is_asked(gateway):
+    def pass_on(manager, _):
+        manager["proxy_100_continue"] = True
+
+    gate = gateway(TAG_ALL, change=pass_on)
+    body = json.dumps(SAMPLES).encode()
+    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+    with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+        connection.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                            f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n").encode())
+        assert b"100 Continue" in connection.recv(1000)
+        connection.sendall(body)
+        assert b"200 OK" in connection.recv(1000)
+    assert gate.suspects.received[0].body == body
+
+
+def test_clients_that_leave_in_mid_body_harm_nobody(gateway):
+    gate = gateway(TAG_ALL)
+    body = json.dumps(SAMPLES).encode()
+    for end in range(0, len(body), 7):
+        with contextlib.suppress(OSError):
+            gate.raw((f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+                      f"content-type: application/json\r\n\r\n").encode() + body[:end], read=False)
+    assert post(gate, body).status_code == 200
+    assert [received.body for received in gate.suspects.received] == [body], "nothing half reached a model"
+
+
+def test_slow_uploads_wait_for_nobody_else(gateway):
+    gate = gateway(TAG_ALL)
+    assert post(gate, json.dumps(CHAT).encode()).status_code == 200
+    body = body_of(2000)
+
+    def slowly():
+        for at in range(0, len(body), 500):
+            time.sleep(0.7)
+            yield body[at : at + 500]
+
+    slow = threading.Thread(target=post, args=(gate, slowly()))
+    slow.start()
+    started = time.monotonic()
+    for _ in range(5):
+        assert post(gate, json.dumps(CHAT).encode()).status_code == 200
+    assert time.monotonic() - started < 2
+    slow.join()
+    assert gate.suspects.received[-1].body == body
+
+
+def test_a_throttled_request_never_reaches_a_model_whatever_the_size_of_its_body(gateway):
+    gate = gateway({"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}], "throttle": {"burst": 1}})
+    assert post(gate, body_of(3000)).status_code == 200
+    for size in (100, 3000, 300_000, 3_000_000):
+        assert post(gate, body_of(size)).status_code == 429, size
+    assert len(gate.model.received + gate.suspects.received) == 1
+
+
+def test_a_small_buffer_of_envoys_delays_one_request_and_refuses_none(gateway):
+    gate = gateway(TAG_ALL, listener={"per_connection_buffer_limit_bytes": 32_768}, workers=1)
+    for attempt in range(6):
+        started = time.monotonic()
+        body = body_of(200_000)
+        assert post(gate, body).status_code == 200
+        # The one that was let go is judged too late for a tag.
+        received = gate.model if attempt == 0 else gate.suspects
+        assert received.received.pop().body == body
+        assert attempt == 0 or time.monotonic() - started < 0.9
+    assert count(gate, "buffers_full{}") == 1
+
+
+def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
+    def forget(_, plugin):
+        del plugin["allow_on_headers_stop_iteration"]
+
+    gate = gateway(TAG_ALL, change=forget, workers=1)
+    started = time.monotonic()
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(post(gate, json.dumps(CHAT).encode()).status_code))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 8
+    assert time.monotonic() - started < 5
+    again = time.monotonic()
+    assert post(gate, json.dumps(CHAT).encode()).status_code == 200
+    assert time.monotonic() - again < 0.5
+    assert count(gate, "bodies_withheld{}") == 1
+    assert all("x-scarecrow-score" in ours(received) for received in gate.suspects.received[1:])
+
+
+def test_reading_can_be_turned_off(gateway):
+    gate = gateway(TAG_ALL | {"inspection": {"request_bytes": 0, "responses": "nothing"}})
+    for _ in range(12):
+        assert post(gate, json.dumps(SAMPLES).encode()).status_code == 200
+    assert "samples" not in ours(gate.suspects.received[-1])["x-scarecrow-reasons"]
+    assert count(gate, 'tokens{kind="output"}') == 0
+
+
+def test_no_text_of_a_request_or_an_answer_is_logged(gateway):
+    gate = gateway(TAG_ALL | {"access_log": "all"})
+    secret = "".join(random.Random(1).choices("abcdefghij", k=24))
+    post(gate, json.dumps(CHAT | {"messages": [{"role": "system", "content": f"system {secret}"},
+                                               {"role": "user", "content": f"user {secret}"}], "user": secret}).encode())
+    time.sleep(1.5)
+    written = "".join(path.read_text(errors="replace") for path in gate.envoy.folder.iterdir() if path.is_file())
+    assert "tag" in written and secret not in written
+    assert secret not in str(ours(gate.suspects.received[0]))
