@@ -234,6 +234,53 @@ fn check_names_file_path_value_and_what_is_accepted() {
 }
 
 #[test]
+fn check_warns_of_settings_that_stand_in_the_way_of_waiting() {
+    let demo = std::fs::read_to_string("envoy/demo.yaml").unwrap();
+    let sound = file("sound.yaml", &demo);
+    assert_eq!(err(&scarecrow(&["check", sound.to_str().unwrap()])), "");
+
+    let broken = demo
+        .replace("allow_on_headers_stop_iteration: true", "")
+        .replace("  - name: inference\n", "  - name: inference\n    per_connection_buffer_limit_bytes: 32768\n");
+    let broken = file("waiting.yaml", broken);
+    let output = scarecrow(&["check", broken.to_str().unwrap()]);
+    assert!(output.status.success());
+    for expected in [
+        "warning: allow_on_headers_stop_iteration: is missing beside vm_config; use true",
+        "warning: per_connection_buffer_limit_bytes: 32768 is less than inspection.request_bytes, 262144",
+    ] {
+        assert!(err(&output).contains(expected), "{}", err(&output));
+    }
+    let output = scarecrow(&["check", broken.to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn explain_shows_what_was_seen_in_one_exchange_and_what_each_feature_added() {
+    let explained =
+        |arguments: &[&str]| scarecrow(&[&["explain", "tests/traffic/distilabel.jsonl"], arguments].concat());
+    let text = out(&explained(&["--entry", "40"]));
+    for expected in ["operation", "last_user.simhash", "template:", "elicits_instructions", "With the bias of -3.00"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("Develop"), "no word of the prompt: {text}");
+
+    let facts: Value = serde_json::from_slice(&explained(&["--entry", "40", "--json"]).stdout).unwrap();
+    assert_eq!(facts["conversation"]["model"], "gpt-4o-mini");
+    assert_eq!(facts["conversation"]["cues"], json!(["instructions"]));
+    let sum: f64 = facts["contributions"].as_array().unwrap().iter().map(|row| row["log_odds"].as_f64().unwrap()).sum();
+    assert!(sum > 3.0, "{sum}");
+    assert!(facts["verdict"]["score"].as_f64().unwrap() > 50.0);
+
+    for wrong in ["0", "1000"] {
+        let output = explained(&["--entry", wrong]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains("holds entries 1 to"), "{}", err(&output));
+    }
+}
+
+#[test]
 fn check_finds_the_filter_and_its_routes_in_an_envoy_configuration() {
     let demo = std::fs::read_to_string("envoy/demo.yaml").unwrap();
     let broken = demo.replace("scarecrow: { mode: observe }", "scarecrow: { memory: { principals: 1000 } }");

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,11 @@ class Gateway:
         import httpx
 
         return httpx.Client(base_url=self.base, verify=self.tls, **options)
+
+    def counter(self, series: str) -> int:
+        """One of the filter's counters, once the worker has reported it."""
+        time.sleep(1.3)
+        return int(self.envoy.metrics().get(f"scarecrow_{series}", 0))
 
     def raw(self, request: bytes, read: bool = True) -> bytes:
         """Sends bytes as they are, over TLS, and returns what comes back until the connection ends or is idle."""

@@ -34,12 +34,6 @@ def post(gate, body, **options):
         return client.post("/v1/chat/completions", content=body, **options)
 
 
-def count(gate, series: str) -> int:
-    """A counter, once the worker has reported it."""
-    time.sleep(1.3)
-    return int(gate.envoy.metrics().get(f"scarecrow_{series}", 0))
-
-
 @pytest.mark.parametrize("policy", [OBSERVE, PASS_ALL, TAG_ALL], ids=["observe", "enforce", "tag"])
 def test_bodies_of_any_size_arrive_as_they_were_sent(gateway, policy):
     gate = gateway(policy)
@@ -148,7 +142,7 @@ def test_bombs_and_unknown_codings_pass_unread(gateway):
         assert post(gate, body, headers=headers).status_code == 200, coding
         assert time.monotonic() - started < 5
         assert gate.suspects.received.pop().body == body, coding
-    assert count(gate, 'bodies{extent="opaque"}') == 2
+    assert gate.counter('bodies{extent="opaque"}') == 2
 
 
 def test_a_client_that_expects_100_continue_gets_it(gateway):
@@ -229,7 +223,7 @@ def test_a_small_buffer_of_envoys_delays_one_request_and_refuses_none(gateway):
         received = gate.model if attempt == 0 else gate.suspects
         assert received.received.pop().body == body
         assert attempt == 0 or time.monotonic() - started < 0.9
-    assert count(gate, "buffers_full{}") == 1
+    assert gate.counter("buffers_full{}") == 1
 
 
 def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
@@ -250,7 +244,7 @@ def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
     again = time.monotonic()
     assert post(gate, json.dumps(CHAT).encode()).status_code == 200
     assert time.monotonic() - again < 0.5
-    assert count(gate, "bodies_withheld{}") == 1
+    assert gate.counter("bodies_withheld{}") == 1
     assert all("x-scarecrow-score" in ours(received) for received in gate.suspects.received[1:])
 
 
@@ -259,7 +253,7 @@ def test_reading_can_be_turned_off(gateway):
     for _ in range(12):
         assert post(gate, json.dumps(SAMPLES).encode()).status_code == 200
     assert "samples" not in ours(gate.suspects.received[-1])["x-scarecrow-reasons"]
-    assert count(gate, 'tokens{kind="output"}') == 0
+    assert gate.counter('tokens{kind="output"}') == 0
 
 
 def test_no_text_of_a_request_or_an_answer_is_logged(gateway):

@@ -9,6 +9,7 @@ import json
 import struct
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 WORDS = "The answer depends on what is asked, and a careful reader checks each step before the next".split()
@@ -16,9 +17,9 @@ WORDS = "The answer depends on what is asked, and a careful reader checks each s
 
 @dataclass
 class Reply:
-    """A response: its body in the pieces in which it is sent. A reply of several pieces is a stream."""
+    """A response: its body in the pieces in which it is sent. Several pieces, or an iterator over them, are a stream."""
 
-    pieces: list[bytes]
+    pieces: list[bytes] | Iterator[bytes]
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
 

@@ -35,6 +35,9 @@ class Origin:
         self.status = 200
         self.retry_after: str | None = None
         self.response_headers: dict[str, str] = {}
+        # What answers a request, and how long it rests between two pieces of a stream.
+        self.reply = respond
+        self.pause = 0.0
         origin = self
 
         class Handler(_Handler):
@@ -82,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
             request = {}
         if origin.status != 200:
             self._send(origin.status, {"error": {"message": "made to fail", "type": "server_error"}})
-        elif reply := respond(self.path, request):
+        elif reply := origin.reply(self.path, request):
             self._reply(reply)
         else:
             self._send(200, {"object": "list", "data": [], "served_by": origin.name})
@@ -105,13 +108,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(200, reply.content_type)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if len(reply.pieces) == 1:
+        if isinstance(reply.pieces, list) and len(reply.pieces) == 1:
             return self._body(reply.pieces[0])
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for piece in reply.pieces:
             self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             self.wfile.flush()
+            time.sleep(self.served_by.pause)
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(self, status: int, content_type: str):

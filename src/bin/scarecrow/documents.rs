@@ -10,7 +10,45 @@ pub struct Found {
     pub policy: Value,
     /// It is a route's metadata, which sets some fields over the filter's own.
     pub is_route: bool,
+    /// What stands around it in an Envoy configuration.
+    pub host: Option<Host>,
 }
+
+/// What an Envoy configuration says about requests that wait for their verdict.
+#[derive(Clone, Copy, Default)]
+pub struct Host {
+    /// Bodies are handed over while headers wait.
+    pub hands_over_bodies: bool,
+    /// The listener's buffer in bytes, where it is set.
+    pub buffer: Option<u64>,
+}
+
+impl Found {
+    /// Settings of Envoy's that stand in the policy's way, as path and message.
+    pub fn warnings(&self) -> Vec<(&'static str, String)> {
+        let (Some(host), Some("enforce")) = (self.host, self.policy.get("mode").and_then(Value::as_str)) else {
+            return Vec::new();
+        };
+        let budget = self.policy.pointer("/inspection/request_bytes").and_then(Value::as_u64).unwrap_or(BUDGET);
+        let mut warnings = Vec::new();
+        if budget > 0 && !host.hands_over_bodies {
+            warnings.push((
+                "allow_on_headers_stop_iteration",
+                "is missing beside vm_config; use true, or requests are judged by their headers alone".to_owned(),
+            ));
+        }
+        if let Some(buffer) = host.buffer.filter(|buffer| *buffer < budget) {
+            warnings.push((
+                "per_connection_buffer_limit_bytes",
+                format!("{buffer} is less than inspection.request_bytes, {budget}; requests wait for no more than half of it"),
+            ));
+        }
+        warnings
+    }
+}
+
+/// The default of `inspection.request_bytes`.
+const BUDGET: u64 = 262_144;
 
 /// Reads YAML or JSON.
 pub fn read(path: &Path) -> Result<Value> {
@@ -24,10 +62,10 @@ pub fn read(path: &Path) -> Result<Value> {
 /// The policies in a document: the document itself, or those of the Scarecrow filters in an Envoy configuration.
 pub fn policies(document: &Value) -> Result<Vec<Found>> {
     if !is_envoy(document) {
-        return Ok(vec![Found { policy: document.clone(), is_route: false }]);
+        return Ok(vec![Found { policy: document.clone(), is_route: false, host: None }]);
     }
     let mut found = Vec::new();
-    search(document, &mut found)?;
+    search(document, None, &mut found)?;
     if !found.iter().any(|policy| !policy.is_route) {
         bail!(
             "no Scarecrow filter in this Envoy configuration: a Wasm filter named scarecrow, or one that loads scarecrow.wasm"
@@ -47,18 +85,22 @@ fn is_envoy(document: &Value) -> bool {
     }
 }
 
-fn search(value: &Value, found: &mut Vec<Found>) -> Result<()> {
+/// `buffer` is that of the listener around the value.
+fn search(value: &Value, buffer: Option<u64>, found: &mut Vec<Found>) -> Result<()> {
     match value {
-        Value::Array(items) => items.iter().try_for_each(|item| search(item, found)),
+        Value::Array(items) => items.iter().try_for_each(|item| search(item, buffer, found)),
         Value::Object(object) => {
             if object.contains_key("vm_config") && is_ours(value) {
-                found.push(Found { policy: configuration(object.get("configuration"))?, is_route: false });
+                let hands_over_bodies = object.get("allow_on_headers_stop_iteration") == Some(&Value::Bool(true));
+                let policy = configuration(object.get("configuration"))?;
+                found.push(Found { policy, is_route: false, host: Some(Host { hands_over_bodies, buffer }) });
                 return Ok(());
             }
             if let Some(route) = value.pointer("/filter_metadata/scarecrow") {
-                found.push(Found { policy: route.clone(), is_route: true });
+                found.push(Found { policy: route.clone(), is_route: true, host: None });
             }
-            object.values().try_for_each(|inner| search(inner, found))
+            let buffer = object.get("per_connection_buffer_limit_bytes").and_then(Value::as_u64).or(buffer);
+            object.values().try_for_each(|inner| search(inner, buffer, found))
         }
         _ => Ok(()),
     }
