@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+CURATOR := .venv-curator
+RECORD := .venv-record
 PYTHON := $(VENV)/bin/python
 WASM := target/scarecrow.wasm
 SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
@@ -40,10 +42,14 @@ target/release/scarecrow: $(SOURCES)
 	@cargo build --quiet --release --bin scarecrow
 
 $(VENV)/installed: tests/requirements.txt
-	@tests/install-python.sh $(VENV)
+	@tests/install-python.sh $(VENV) $<
 	@touch $@
 
-demo: $(WASM) target/release/scarecrow $(VENV)/installed ## Run real clients, honest and harvesting, through a real Envoy
+$(CURATOR)/installed: tests/demo/curator.txt
+	@tests/install-python.sh $(CURATOR) $<
+	@touch $@
+
+demo: $(WASM) target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ## Run real clients, honest and harvesting, through a real Envoy
 	@$(PYTHON) -m demo
 
 serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
@@ -68,14 +74,16 @@ bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a 
 bench-engine: ## Measure the engine natively
 	@cargo bench --bench engine
 
-record: ## Record anew what SDKs send, tests/traffic/dialects.jsonl
-	@python3 -m venv .venv-record
-	@.venv-record/bin/pip install --quiet --disable-pip-version-check -r tests/record/requirements.txt
-	@.venv-record/bin/python -m record
+$(RECORD)/installed: tests/record/requirements.txt
+	@tests/install-python.sh $(RECORD) $<
+	@touch $@
+
+record: $(RECORD)/installed ## Record anew what SDKs send, tests/traffic/dialects.jsonl
+	@$(RECORD)/bin/python -m record
 
 docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
 	@target/release/scarecrow reference > docs/policy.md
 	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
 
 clean: ## Remove everything built or installed
-	@rm -rf target $(VENV) .venv-record
+	@rm -rf target $(VENV) $(CURATOR) $(RECORD)

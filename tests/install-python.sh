@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with what the demo and the tests run: install-python.sh FOLDER
+# Makes a virtual environment with what the demo or the tests run: install-python.sh FOLDER REQUIREMENTS
 set -euo pipefail
 venv=$1
-here=$(dirname "$0")
+requirements=$2
 
 fail() {
     echo "install-python: $*" >&2
@@ -15,6 +15,6 @@ if ! [ -x "$venv/bin/pip" ]; then
     rm -rf "$venv"
     python3 -m venv "$venv" || fail "python3 cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)"
 fi
-echo "Installing Envoy and the clients into $venv (about 800 MB, a minute or so)" >&2
-"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt" ||
-    fail "pip could not install $here/requirements.txt: is the network missing?"
+echo "Installing $requirements into $venv (a minute or so)" >&2
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" ||
+    fail "pip could not install $requirements: is the network missing?"

@@ -5,66 +5,53 @@
 """
 
 import argparse
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from demo.gateway import BASE
+from demo.people import HONEST, Client
 from harness import certificates
 from harness.envoy import ROOT, SECRET, Envoy, Failed, is_taken, require_module
 from harness.origin import Origin
 
 FOLDER = ROOT / "target/demo"
 PORTS = {8443: "Envoy", 9901: "Envoy's admin page", 8081: "the stand-in model", 8082: "the model for suspects"}
-BASE = "https://localhost:8443"
 SECONDS = 20
+# Seconds in which the stand-in begins to answer; real models take longer.
+LATENCY = 0.2
 
-PEOPLE = [
-    ("alice, openai SDK, chatting", "openai", "sk-demo-alice"),
-    ("bob, openai SDK, streaming", "openai-stream", "sk-demo-bob"),
-    ("carol, anthropic SDK, chatting", "anthropic", "sk-demo-carol"),
-    ("dan, anthropic SDK, streaming", "anthropic-stream", "sk-demo-dan"),
+
+@dataclass
+class Harvester:
+    """A pipeline, run as a process of its own: its name, key, Python, module, and how many rounds it goes."""
+
+    name: str
+    key: str
+    python: str
+    module: str
+    rounds: int
+
+    @property
+    def log(self) -> Path:
+        return FOLDER / f"{self.module}.log"
+
+    def start(self) -> subprocess.Popen:
+        environment = os.environ | {"REQUESTS_CA_BUNDLE": os.environ["SSL_CERT_FILE"], "CURATOR_CACHE_DIR": str(FOLDER / "curator")}
+        command = [self.python, "-m", f"demo.{self.module}", f"{BASE}/v1", self.key, str(self.rounds)]
+        with open(self.log, "w") as log:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+
+
+HARVESTERS = [
+    Harvester("eve harvests, distilabel", "sk-demo-eve", sys.executable, "distil", 12),
+    Harvester("mallory harvests, curator", "sk-demo-mallory", str(ROOT / ".venv-curator/bin/python"), "curate", 3),
 ]
-HARVESTER = ("eve, distilabel, harvesting", "sk-demo-eve")
-QUESTIONS = ("How do I boil an egg?", "And a softer one?", "What goes with it?", "Thank you! What is for dinner?")
-
-
-def chat(kind: str, key: str, until: float, errors: list[str]) -> None:
-    """An ordinary user: asks, reads, thinks, asks on."""
-    import anthropic
-    import openai
-
-    pace = random.Random(key)
-    messages: list[dict] = []
-    if kind.startswith("openai"):
-        client = openai.OpenAI(base_url=f"{BASE}/v1", api_key=key)
-    else:
-        client = anthropic.Anthropic(base_url=BASE, api_key=key)
-    turn = 0
-    while time.monotonic() < until:
-        messages.append({"role": "user", "content": QUESTIONS[turn % len(QUESTIONS)]})
-        turn += 1
-        try:
-            if kind == "openai":
-                answer = client.chat.completions.create(model="m", messages=messages).choices[0].message.content
-            elif kind == "openai-stream":
-                stream = client.chat.completions.create(model="m", messages=messages, stream=True)
-                answer = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
-            elif kind == "anthropic":
-                answer = client.messages.create(model="m", max_tokens=99, messages=messages).content[0].text
-            else:
-                with client.messages.stream(model="m", max_tokens=99, messages=messages) as stream:
-                    answer = stream.get_final_text()
-            messages.append({"role": "assistant", "content": answer})
-        except (openai.APIError, anthropic.APIError) as error:
-            errors.append(f"{key}: {type(error).__name__}: {error}")
-            messages.pop()
-        time.sleep(pace.uniform(1.0, 3.5))
 
 
 def hashed(value: str, kind: str = "credential") -> str:
@@ -75,49 +62,58 @@ def hashed(value: str, kind: str = "credential") -> str:
     return answer.stdout.strip()
 
 
+def run_honest(client: Client, until: float, errors: list[str]) -> None:
+    try:
+        client.run(client.key, until)
+    except Exception as error:
+        errors.append(f"{client.name}: {type(error).__name__}: {error}")
+
+
 def run_clients() -> list[str]:
     errors: list[str] = []
     until = time.monotonic() + SECONDS
-    threads = [threading.Thread(target=chat, args=(kind, key, until, errors)) for _, kind, key in PEOPLE]
+    threads = [threading.Thread(target=run_honest, args=(client, until, errors)) for client in HONEST]
     for thread in threads:
         thread.start()
-    with open(FOLDER / "harvest.log", "w") as log:
-        harvest = subprocess.Popen([sys.executable, "-m", "demo.harvest", f"{BASE}/v1", HARVESTER[1], "12"],
-                                   stdout=subprocess.PIPE, stderr=log, text=True)
+    pipelines = []
     try:
+        pipelines.extend((harvester, harvester.start()) for harvester in HARVESTERS)
         while any(thread.is_alive() for thread in threads):
             if sys.stderr.isatty():
                 print(f"\rclients run for {max(0, until - time.monotonic()):.0f} s more ", end="", file=sys.stderr)
             time.sleep(0.5)
-        told, _ = harvest.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        harvest.kill()
-        told, _ = harvest.communicate()
-    except BaseException:
-        harvest.kill()
-        harvest.wait()
-        raise
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-    if harvest.returncode:
-        errors.append(f"distilabel ended with status {harvest.returncode}: target/demo/harvest.log says why")
-    print(f"What distilabel was told: {(told or 'nothing but answers').strip().splitlines()[-1]}\n")
+    finally:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
+        for harvester, process in pipelines:
+            # Whoever is throttled would go on retrying for minutes.
+            process.terminate()
+            told, _ = process.communicate()
+            if process.returncode not in (0, -signal.SIGTERM):
+                errors.append(f"{harvester.name} ended with status {process.returncode}: {harvester.log.relative_to(ROOT)} says why")
+            if told.strip():
+                print(f"{harvester.name} was told: {told.strip().splitlines()[-1]}")
     return errors
+
+
+ORDER = ["-", "pass", "tag", "advise", "throttle", "reroute", "reject"]
 
 
 def summary(log: list[dict]) -> list[list[str]]:
     rows = []
-    for name, key in [(name, key) for name, _, key in PEOPLE] + [HARVESTER]:
-        subject = hashed(key)
+    for client in [*HONEST, *HARVESTERS]:
+        subject = hashed(client.key)
         mine = [entry for entry in log if entry["subject"] == subject]
         stopped = sum(entry["status"] in (429, 403) for entry in mine)
-        actions = [entry["action"] for entry in mine]
-        order = ["pass", "tag", "advise", "throttle", "reroute", "reject"]
         worst = max(mine, key=lambda entry: int(entry["score"] or 0), default=None)
-        strongest = max(actions, key=order.index, default="-")
+        strongest = max((entry["action"] for entry in mine), key=ORDER.index, default="-")
         reasons = (worst["reasons"] or "-").replace(",", ", ") if worst and int(worst["score"]) >= 40 else "-"
-        rows.append([name, str(len(mine)), worst["score"] if worst else "-", strongest, str(stopped), reasons])
+        rows.append([client.name, str(len(mine)), worst["score"] if worst else "-", strongest, str(stopped), reasons])
     return rows
+
+
+def is_stopped(row: list[str]) -> bool:
+    return ORDER.index(row[3]) >= ORDER.index("throttle")
 
 
 def show(rows: list[list[str]]) -> None:
@@ -127,7 +123,7 @@ def show(rows: list[list[str]]) -> None:
     for index, row in enumerate([header, ["-" * width for width in widths], *rows]):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
         if colour and index > 1:
-            line = f"\033[{'32' if row[3] == 'pass' else '31'}m{line}\033[0m"
+            line = f"\033[{31 if is_stopped(row) else 33 if row[3] != 'pass' else 32}m{line}\033[0m"
         print(line)
 
 
@@ -141,7 +137,7 @@ def start():
     (FOLDER / "access.log").unlink(missing_ok=True)
     authority = certificates.make(FOLDER)
     os.environ["SSL_CERT_FILE"] = str(authority)
-    opened = [Origin(8081), Origin(8082, name="suspects")]
+    opened = [Origin(8081, latency=LATENCY), Origin(8082, name="suspects", latency=LATENCY)]
     opened.append(Envoy("envoy/demo.yaml", FOLDER, {port: port for port in PORTS}, options=["--file-flush-interval-msec", "200"]))
     return opened
 
@@ -149,20 +145,21 @@ def start():
 def demo() -> int:
     model, suspects, envoy = start()
     with model, suspects, envoy:
-        print(f"Envoy listens on {BASE} with the filter; {len(PEOPLE)} people chat while distilabel harvests.")
+        print(f"Envoy listens on {BASE} with the filter. For {SECONDS} s people chat, jobs work, and pipelines harvest.")
         errors = run_clients()
         time.sleep(1.5)
         rows = summary(envoy.access_log())
+    print()
     show(rows)
     for error in errors:
         print(f"! {error}")
     print(f"\nThe model answered {len(model.received)} requests, the one for suspects {len(suspects.received)}.")
     print("What to look at next: target/demo/access.log has a line a request with score and reasons; set `mode: observe` in\n"
           "envoy/demo.yaml and run again to see the same scores with nobody stopped.")
-    harmed = [row for row in rows[:-1] if row[3] != "pass"]
-    caught = rows[-1][3] != "pass"
-    if errors or harmed or not caught:
-        print("\nThis is not how it should end: the people should pass and the harvester should not.", file=sys.stderr)
+    harmed = [row for row in rows[: len(HONEST)] if is_stopped(row)]
+    missed = [row for row in rows[len(HONEST) :] if not is_stopped(row)]
+    if errors or harmed or missed:
+        print("\nThis is not how it should end: nobody honest should be throttled, and both harvesters should.", file=sys.stderr)
         return 1
     return 0
 

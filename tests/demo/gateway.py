@@ -1,0 +1,3 @@
+"""Where the demo's clients send their requests."""
+
+BASE = "https://localhost:8443"
