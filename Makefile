@@ -12,7 +12,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm demo serve test unit e2e lint bench bench-engine record docs clean
+.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan record docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,13 +30,17 @@ target/faulty/scarecrow.wasm: $(SOURCES) tests/build-wasm.sh
 	@python3 src/proxy/exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
 
 # Filters to measure against.
-PEERS := target/noop/wasm32-wasip1/release/peers.wasm target/naive/wasm32-wasip1/release/peers.wasm
+SCAN := target/scan/wasm32-wasip1/release/peers.wasm
+PEERS := $(patsubst %,target/%/wasm32-wasip1/release/peers.wasm,noop naive scan)
 
 target/noop/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 	@tests/build-wasm.sh benches/peers target/noop
 
 target/naive/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 	@tests/build-wasm.sh benches/peers target/naive --features naive
+
+target/scan/%/peers.wasm: benches/peers/Cargo.toml $(wildcard benches/peers/src/*) $(wildcard src/observe/json/*)
+	@tests/build-wasm.sh benches/peers target/scan --features scan
 
 target/release/scarecrow: $(SOURCES)
 	@cargo build --quiet --release --bin scarecrow
@@ -60,7 +64,7 @@ test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy
 unit:
 	@cargo test --quiet
 
-e2e: $(WASM) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
+e2e: $(WASM) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
 
 lint: ## Check formatting and lints; warnings are errors
@@ -71,8 +75,11 @@ lint: ## Check formatting and lints; warnings are errors
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
 	@$(PYTHON) -m bench.cost $(BENCH)
 
-bench-engine: ## Measure the engine natively
-	@cargo bench --bench engine
+bench-engine: ## Measure the engine and the JSON scanner natively
+	@cargo bench --bench engine --bench json
+
+bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
+	@$(PYTHON) -m bench.scan $(BENCH)
 
 $(RECORD)/installed: tests/record/requirements.txt
 	@tests/install-python.sh $(RECORD) $<

@@ -40,7 +40,7 @@ def main(base_url: str, key: str, rounds: int) -> None:
         try:
             reasoner([{"question": text.format(turn * 20 + i)} for i in range(20) for text in QUESTIONS])
         except Exception as refused:
-            print(f"{type(refused).__name__}: {" ".join(str(refused).split())[:90]}")
+            print(f"{type(refused).__name__}: {' '.join(str(refused).split())[:90]}")
             return
 
 

@@ -1,10 +1,57 @@
-//! Filters to measure against: one that does nothing, which is what any Wasm filter costs, and a naive one.
+//! Filters to measure against: one that does nothing, which is what any Wasm filter costs, a naive one, and one that scans.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
+#[cfg(feature = "scan")]
+mod body;
+#[cfg(feature = "scan")]
+#[path = "../../../src/observe/json/mod.rs"]
+#[allow(dead_code)]
+mod json;
+
 struct Root;
 struct Exchange;
+
+/// Reads the body once, as it is told: `s` by the scanner, `v` into a value.
+#[cfg(feature = "scan")]
+mod scanning {
+    use std::cell::{Cell, LazyCell};
+
+    thread_local! {
+        static BODY: LazyCell<String> = LazyCell::new(super::body::body);
+        pub static HOW: Cell<u8> = const { Cell::new(0) };
+    }
+
+    pub fn run(how: u8) -> usize {
+        BODY.with(|body| match how {
+            b's' => super::body::scan(body.as_bytes()),
+            b'v' => super::body::value(body.as_bytes()),
+            _ => body.len(),
+        })
+    }
+
+    /// Length of the first part in which the scanner hands on a string of so many letters, one of which is another byte.
+    /// For testing its vectors where they run.
+    #[unsafe(no_mangle)]
+    extern "C" fn first_part(length: u32, at: u32, byte: u32) -> u32 {
+        let mut text = vec![b'x'; length as usize + 1];
+        text[0] = b'"';
+        if let Some(place) = text.get_mut(at as usize + 1) {
+            *place = byte as u8;
+        }
+        let mut first = super::body::FirstPart::default();
+        // A control character is malformed, once what stands before it was handed on.
+        let _ = super::json::Scanner::default().feed(&text, &mut first);
+        first.length.unwrap_or(0) as u32
+    }
+
+    /// For counting instructions without a proxy.
+    #[unsafe(no_mangle)]
+    extern "C" fn scan_once(how: u32) -> u32 {
+        run(how as u8) as u32
+    }
+}
 
 impl Context for Root {}
 impl Context for Exchange {}
@@ -22,11 +69,20 @@ impl HttpContext for Exchange {
             self.set_http_request_header("x-score", Some(&read.to_string()));
             self.set_http_request_header("x-known", Some(&known.to_string()));
         }
+        #[cfg(feature = "scan")]
+        std::hint::black_box(scanning::run(scanning::HOW.get()));
         Action::Continue
     }
 }
 
 impl RootContext for Root {
+    #[cfg(feature = "scan")]
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let configuration = self.get_plugin_configuration().unwrap_or_default();
+        scanning::HOW.set(configuration.first().copied().unwrap_or(0));
+        true
+    }
+
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Exchange))
     }

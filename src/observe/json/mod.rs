@@ -4,7 +4,11 @@
 //! grammar is RFC 8259's, with two indulgences for what origins accept: a lone surrogate escape reads as U+FFFD, and
 //! bytes in strings are not checked to be UTF-8.
 
+mod plain;
+
 use std::fmt;
+
+use plain::plain_length;
 
 /// What the scanner tells. Parts arrive in order; the last part of a key, text or number says so and may be empty.
 pub trait Sink {
@@ -434,42 +438,6 @@ const fn escaped(byte: u8) -> Option<&'static [u8]> {
         b't' => b"\t",
         _ => return None,
     })
-}
-
-/// How many bytes stand for themselves in a string: up to a quote, a backslash or a control character.
-fn plain_length(text: &[u8]) -> usize {
-    let special = |word: &[u8; 8]| special_bytes(u64::from_le_bytes(*word));
-    let (words, tail) = text.as_chunks::<8>();
-    let mut clean = 0;
-    let (blocks, _) = words.as_chunks::<4>();
-    for [a, b, c, d] in blocks {
-        if special(a) | special(b) | special(c) | special(d) != 0 {
-            break;
-        }
-        clean += 4;
-    }
-    for word in words.iter().skip(clean) {
-        let special = special(word);
-        if special != 0 {
-            return clean * 8 + (special.trailing_zeros() / 8) as usize;
-        }
-        clean += 1;
-    }
-    let is_special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
-    words.len() * 8 + tail.iter().position(is_special).unwrap_or(tail.len())
-}
-
-/// Sets the top bit of the first byte of eight that a string may not hold as it is; of later bytes some more
-/// (Mycroft's test for a zero byte).
-const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let found = (quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash)
-        | (word.wrapping_sub(ONES * 0x20) & !word);
-    found & TOPS
 }
 
 #[cfg(test)]

@@ -1,0 +1,105 @@
+"""The JSON scanner as Wasm, beside serde_json: a chat body of 64 KiB read once with every request.
+
+    make bench-scan
+
+Instructions are those that WebAssembly executes, counted by wasmtime: they repeat exactly. Times are CPU time of Envoy's
+worker per request, beside a filter that carries the same body and does not read it.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.cost import listener, load
+from harness.envoy import ROOT, Envoy, Failed, free_port
+
+SCAN = ROOT / "target/scan/wasm32-wasip1/release/peers.wasm"
+WAYS = {"not at all": "n", "the filter's scanner": "s", "serde_json::from_slice::<Value>": "v"}
+
+
+def instructions(way: str) -> int:
+    """WebAssembly instructions of one pass, once everything is set up."""
+    import wasmtime
+
+    config = wasmtime.Config()
+    config.consume_fuel = True
+    engine = wasmtime.Engine(config)
+    module = wasmtime.Module.from_file(engine, str(SCAN))
+    linker = wasmtime.Linker(engine)
+    linker.define_wasi()
+    store = wasmtime.Store(engine)
+    store.set_wasi(wasmtime.WasiConfig())
+    store.set_fuel(10**12)
+    linker.define_unknown_imports_as_traps(module)
+    run = linker.instantiate(store, module).exports(store)["scan_once"]
+    # The first pass makes the body; the allocator has settled by the third.
+    for _ in range(2):
+        run(store, ord(way))
+    before = store.get_fuel()
+    run(store, ord(way))
+    return before - store.get_fuel()
+
+
+def wasm(name: str, way: str) -> str:
+    return f"""
+          - name: {name}
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: {name}
+                vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {SCAN} }} }} }}
+                configuration: {{ "@type": type.googleapis.com/google.protobuf.StringValue, value: "{way}" }}"""
+
+
+def times(rounds: int, seconds: int, folder: Path) -> dict[str, list[float]]:
+    """CPU microseconds per request of each way, by round."""
+    ports, admin = [free_port() for _ in WAYS], free_port()
+    listeners = "".join(listener(i, port, wasm(f"scan{i}", way), False)
+                        for i, (port, way) in enumerate(zip(ports, WAYS.values())))
+    config = f"""
+admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
+static_resources:
+  listeners:{listeners}
+"""
+    cpu: dict[str, list[float]] = {name: [] for name in WAYS}
+    with Envoy(config, folder / "envoy", {9901: admin}) as envoy:
+        for round in range(rounds + 1):
+            for name, port in zip(WAYS, ports):
+                before = envoy.worker_cpu_ns()
+                requests, _ = load(port, "POST", seconds, folder / "load.lua")
+                if round:
+                    cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
+    return cpu
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
+    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per way and round (2)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    if not SCAN.exists():
+        sys.exit(f"{SCAN.relative_to(ROOT)} is missing: run `make bench-scan`")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            cpu = times(arguments.rounds, arguments.seconds, Path(folder))
+        except Failed as error:
+            sys.exit(f"bench: {error}")
+    idle, ours, theirs = WAYS
+    added = {name: statistics.median(a - b for a, b in zip(cpu[name], cpu[idle])) for name in (ours, theirs)}
+    counts = {name: instructions(WAYS[name]) for name in (ours, theirs)}
+    if arguments.json:
+        print(json.dumps({"instructions": counts, "added_us": added}, indent=2))
+        return 0
+    print("| 64 KiB chat body, as Wasm | instructions | µs in Envoy |\n| --- | ---: | ---: |")
+    for name in (ours, theirs):
+        print(f"| {name} | {counts[name]:,} | {added[name]:.1f} |")
+    print(f"| ratio | {counts[theirs] / counts[ours]:.1f} | {added[theirs] / added[ours]:.1f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
