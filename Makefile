@@ -75,8 +75,8 @@ lint: ## Check formatting and lints; warnings are errors
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
 	@$(PYTHON) -m bench.cost $(BENCH)
 
-bench-engine: ## Measure the engine and the JSON scanner natively
-	@cargo bench --bench engine --bench json
+bench-engine: ## Measure the engine, the JSON scanner and the reading of prompts natively
+	@cargo bench --bench engine --bench json --bench prompt
 
 bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
 	@$(PYTHON) -m bench.scan $(BENCH)

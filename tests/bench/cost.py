@@ -56,10 +56,12 @@ def wasm(name: str, module: Path, policy: dict) -> str:
               "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
               config:
                 name: {name}
+                allow_on_headers_stop_iteration: true
                 vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {module} }} }} }}
                 configuration: {{ "@type": type.googleapis.com/google.protobuf.Struct, value: {json.dumps(policy)} }}"""
 
 
+SETTINGS = ["direct reply", "real upstream", "real upstream, 4 KiB body"]
 # Nothing is tagged: no score is out of the first step's reach, so the step is left out.
 QUIET = {"mode": "enforce", "actions": []}
 TAGGED = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
@@ -71,10 +73,32 @@ VARIANTS = {
     "the same without set_filter_state before it": wasm("bare", MODULE, QUIET),
     "Scarecrow, tagged with reasons": CONNECTION + wasm("tagged", MODULE, TAGGED),
 }
+# What matters where requests have bodies.
+BODY_VARIANTS = {
+    "no filter": "",
+    "a filter that does nothing": wasm("noop", NOOP, {}),
+    "Scarecrow, observing": CONNECTION + wasm("observe", MODULE, {"mode": "observe", "actions": []}),
+    "Scarecrow, enforcing: requests wait for their verdict": CONNECTION + wasm("quiet", MODULE, QUIET),
+    "the same, responses unread": CONNECTION + wasm("unread", MODULE, QUIET | {"inspection": {"responses": "nothing"}}),
+    "the same, bodies unread too": CONNECTION + wasm("bodies", MODULE, QUIET | {"inspection": {"responses": "nothing", "request_bytes": 0}}),
+}
+
+WORDS = """Explain how TCP's slow start "probes" the path, step by step. First, the window doubles with each round trip. """
+BODY = json.dumps({"model": "gpt-4o-mini", "temperature": 0.7, "max_tokens": 1024, "messages": [
+    {"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": (WORDS * 40)[:3800]}]})
+ANSWER = json.dumps({"id": "c", "object": "chat.completion", "model": "gpt-4o-mini",
+                     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Certainly. " * 80}}],
+                     "usage": {"prompt_tokens": 900, "completion_tokens": 160, "total_tokens": 1060}})
+# The origin answers once it has the whole request, as a model does.
+BUFFER = """
+          - name: envoy.filters.http.buffer
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1048576 }"""
 
 
-def listener(index: int, port: int, filters: str, upstream: bool) -> str:
-    action = "route: { cluster: origin }" if upstream else 'direct_response: { status: 200, body: { inline_string: "ok" } }'
+def listener(index: int, port: int, filters: str, upstream: bool, answer: str = "ok") -> str:
+    reply = json.dumps({"status": 200, "body": {"inline_string": answer}})
+    action = "route: { cluster: origin }" if upstream else f"direct_response: {reply}"
+    kind = "text/plain" if answer == "ok" else "application/json"
     return f"""
   - name: variant{index}
     address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
@@ -84,15 +108,15 @@ def listener(index: int, port: int, filters: str, upstream: bool) -> str:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: variant{index}
-          route_config: {{ virtual_hosts: [{{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: "/" }}, {action} }}] }}] }}
+          route_config: {{ virtual_hosts: [{{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: "/" }}, {action}, response_headers_to_add: [{{ header: {{ key: content-type, value: {kind} }}, append_action: OVERWRITE_IF_EXISTS_OR_ADD }}] }}] }}] }}
           http_filters:{filters}
           - name: envoy.filters.http.router
             typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}"""
 
 
-def config(ports: list[int], admin: int, origin: int | None) -> str:
+def config(variants: dict[str, str], ports: list[int], admin: int, origin: int | None) -> str:
     listeners = [listener(i, port, filters, origin is not None)
-                 for i, (port, filters) in enumerate(zip(ports, VARIANTS.values()))]
+                 for i, (port, filters) in enumerate(zip(ports, variants.values()))]
     clusters = "" if origin is None else f"""
   clusters:
   - name: origin
@@ -106,10 +130,10 @@ static_resources:
 """
 
 
-def load(port: int, method: str, seconds: int, script: Path) -> tuple[int, float]:
+def load(port: int, body: str, seconds: int, script: Path) -> tuple[int, float]:
     """Sends requests for so long; returns how many were answered and the median latency in microseconds."""
     headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in HEADERS.items())
-    script.write_text(f'wrk.method = "{method}"\n{headers}'
+    script.write_text(f'wrk.method = "POST"\nwrk.body = {json.dumps(body)}\n{headers}'
                       'done = function(s, l, r) io.write(string.format("%d %f %d\\n", s.requests, l:percentile(50), s.errors.status))'
                       " end\n")
     command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/v1/chat/completions"]
@@ -120,22 +144,24 @@ def load(port: int, method: str, seconds: int, script: Path) -> tuple[int, float
     return int(requests), float(median)
 
 
-def measure(upstream: bool, rounds: int, seconds: int, folder: Path) -> dict:
-    ports, admin = [free_port() for _ in VARIANTS], free_port()
+def measure(setting: str, rounds: int, seconds: int, folder: Path) -> dict:
+    upstream, body = setting != "direct reply", BODY if "body" in setting else ""
+    variants = BODY_VARIANTS if body else VARIANTS
+    ports, admin = [free_port() for _ in variants], free_port()
     origin_port, origin_admin = free_port(), free_port()
     answering = f"""
 admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin_admin} }} }} }}
 static_resources:
-  listeners:{listener(0, origin_port, "", False)}
+  listeners:{listener(0, origin_port, BUFFER if body else "", False, ANSWER if body else "ok")}
 """
     with Envoy(answering, folder / "origin", {9901: origin_admin}):
-        with Envoy(config(ports, admin, origin_port if upstream else None), folder / "envoy", {9901: admin}) as envoy:
-            cpu: dict[str, list[float]] = {name: [] for name in VARIANTS}
-            latency: dict[str, list[float]] = {name: [] for name in VARIANTS}
+        with Envoy(config(variants, ports, admin, origin_port if upstream else None), folder / "envoy", {9901: admin}) as envoy:
+            cpu: dict[str, list[float]] = {name: [] for name in variants}
+            latency: dict[str, list[float]] = {name: [] for name in variants}
             for round in range(rounds + 1):
-                for name, port in zip(VARIANTS, ports):
+                for name, port in zip(variants, ports):
                     before = envoy.worker_cpu_ns()
-                    requests, median = load(port, "POST", seconds, folder / "load.lua")
+                    requests, median = load(port, body, seconds, folder / "load.lua")
                     if round:
                         cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
                         latency[name].append(median)
@@ -152,10 +178,13 @@ static_resources:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"what to measure: {', '.join(SETTINGS)} (all)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
     parser.add_argument("--seconds", type=int, default=2, help="seconds of load per variant and round (2)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
+    if unknown := set(arguments.settings) - set(SETTINGS):
+        parser.error(f"{unknown.pop()!r} is no setting; use {', '.join(SETTINGS)}")
     require_module()
     if not shutil.which("wrk"):
         sys.exit("the load generator wrk is missing: apt-get install wrk")
@@ -164,19 +193,21 @@ def main() -> int:
             sys.exit(f"{peer.relative_to(ROOT)} is missing: run `make bench`")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
-        for setting in ("direct reply", "real upstream"):
+        for setting in arguments.settings or SETTINGS:
             try:
-                results[setting] = measure(setting == "real upstream", arguments.rounds, arguments.seconds, Path(folder) / setting.replace(" ", "-"))
+                results[setting] = measure(setting, arguments.rounds, arguments.seconds, Path(folder) / setting.replace(" ", "-"))
             except Failed as error:
                 sys.exit(f"bench: {error}")
     if arguments.json:
         print(json.dumps(results, indent=2))
         return 0
     for setting, rows in results.items():
-        print(f"\n{setting}, POST without a body, 13 client headers, 8 connections, one worker\n")
-        print(f"| variant | worker CPU µs/request | added µs | p50 µs |\n| --- | ---: | ---: | ---: |")
+        print(f"\n{setting}, POST, 13 client headers, 8 connections, one worker\n")
+        print("| variant | worker CPU µs/request | added µs | ratio | p50 µs |\n| --- | ---: | ---: | ---: | ---: |")
+        base = rows["no filter"]["cpu_us"]
         for name, row in rows.items():
-            print(f"| {name} | {row['cpu_us']:.1f} | {row['added_us']:+.1f} | {row['p50_us']:.0f} |")
+            ratio = 1 + row["added_us"] / base
+            print(f"| {name} | {row['cpu_us']:.1f} | {row['added_us']:+.1f} | {ratio:.2f} | {row['p50_us']:.0f} |")
     return 0
 
 

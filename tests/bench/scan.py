@@ -69,7 +69,7 @@ static_resources:
         for round in range(rounds + 1):
             for name, port in zip(WAYS, ports):
                 before = envoy.worker_cpu_ns()
-                requests, _ = load(port, "POST", seconds, folder / "load.lua")
+                requests, _ = load(port, "", seconds, folder / "load.lua")
                 if round:
                     cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
     return cpu

@@ -1,6 +1,6 @@
 //! Cues: phrases that harvesting prompts use. Weak evidence; honest people use them too.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::normal::Normal;
@@ -46,11 +46,15 @@ impl Cues {
     /// The cues in a normalised text.
     #[must_use]
     pub fn find(text: &Normal) -> Self {
-        let Some(phrases) = &*PHRASES else { return Self::default() };
-        let found = phrases.automaton.find_overlapping_iter(text.bytes());
-        found.fold(Self::default(), |cues, phrase| {
-            cues | phrases.cues.get(phrase.pattern().as_usize()).copied().unwrap_or_default()
-        })
+        let (phrases, bytes) = (&*PHRASES, text.bytes());
+        let (mut start, mut cues) = (0, Self::default());
+        for (index, &byte) in bytes.iter().enumerate() {
+            start = start >> 8 | u64::from(byte) << (8 * START - 8);
+            if phrases.may_begin(start) && index + 1 >= START {
+                cues = cues | phrases.at(start, bytes.get(index + 1 - START..).unwrap_or_default());
+            }
+        }
+        cues
     }
 
     /// Whether a cue is among them.
@@ -76,25 +80,58 @@ impl std::ops::BitOr for Cues {
 /// The list of phrases.
 const LIST: &str = include_str!("cues.txt");
 
+/// Bytes of a phrase by which it is looked up.
+const START: usize = 6;
+
+/// The phrases by their first six bytes, and a bitmap of those starts: nearly every place of a text is passed over
+/// after one look into it. `benches/prompt.rs` compares this with an Aho-Corasick automaton.
 struct Phrases {
-    automaton: AhoCorasick,
-    /// The cue of each phrase, by its place in the automaton.
-    cues: Vec<Cues>,
+    starts: [u64; 1024],
+    phrases: HashMap<u64, Vec<Phrase>, ahash::RandomState>,
 }
 
-/// Compiled at first use, in each VM once. A test compiles the same list, so it is never absent.
-static PHRASES: LazyLock<Option<Phrases>> = LazyLock::new(|| {
-    let (cues, phrases): (Vec<_>, Vec<_>) = phrases().map(|(cue, phrase)| (Cues(1 << cue as u8), phrase)).unzip();
-    let automaton = AhoCorasick::builder()
-        .kind(Some(AhoCorasickKind::ContiguousNFA))
-        .match_kind(MatchKind::Standard)
-        .prefilter(false)
-        .build(phrases.iter().map(|phrase| Normal::new(phrase.as_bytes()).bytes().to_vec()));
-    Some(Phrases { automaton: automaton.ok()?, cues })
+/// A normalised phrase and its cue.
+type Phrase = (Cues, Box<[u8]>);
+
+/// Made at first use, in each VM once.
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    let mut all = Phrases { starts: [0; 1024], phrases: HashMap::default() };
+    for (cue, phrase) in phrases() {
+        let normal = Normal::new(phrase.as_bytes());
+        // A test sees to it that all are long enough.
+        let Some(first) = normal.bytes().first_chunk::<START>() else { continue };
+        let start = first.iter().rev().fold(0, |start, byte| start << 8 | u64::from(*byte));
+        let (word, bit) = Phrases::place(start);
+        if let Some(word) = all.starts.get_mut(word) {
+            *word |= 1 << bit;
+        }
+        all.phrases.entry(start).or_default().push((Cues(1 << cue as u8), normal.bytes().into()));
+    }
+    all
 });
 
+impl Phrases {
+    /// Where a start stands in the bitmap.
+    const fn place(start: u64) -> (usize, u32) {
+        let hash = (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u32;
+        (hash as usize / 64, hash % 64)
+    }
+
+    fn may_begin(&self, start: u64) -> bool {
+        let (word, bit) = Self::place(start);
+        self.starts.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
+
+    /// The cues of the phrases with which a text begins, whose first bytes are `start`.
+    fn at(&self, start: u64, text: &[u8]) -> Cues {
+        let candidates = self.phrases.get(&start).into_iter().flatten();
+        let found = candidates.filter(|(_, phrase)| text.starts_with(phrase));
+        found.fold(Cues::default(), |cues, (cue, _)| cues | *cue)
+    }
+}
+
 /// The phrases of the list, each with its cue.
-fn phrases() -> impl Iterator<Item = (Cue, &'static str)> {
+pub fn phrases() -> impl Iterator<Item = (Cue, &'static str)> {
     let lines = LIST.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     let tagged = lines.scan(None, |cue, line| {
         let heading = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
@@ -119,11 +156,19 @@ mod tests {
         assert!(phrases().count() > 200);
         for (cue, phrase) in phrases() {
             assert!(find(&format!("Well, {phrase}.")).contains(&cue.name()), "{phrase}");
-            assert!(phrase.chars().count() >= 3, "{phrase} is too short to mean anything");
+            let length = Normal::new(phrase.as_bytes()).bytes().len();
+            assert!(length >= 6, "{phrase} is too short to mean anything");
         }
         for cue in Cue::ALL {
             assert!(phrases().any(|(held, _)| held == cue), "{} has no phrase", cue.name());
         }
+    }
+
+    /// The longest list that one start can lead to bounds the work that a text can be made to cause.
+    #[test]
+    fn few_phrases_begin_alike() {
+        let most = PHRASES.phrases.values().map(Vec::len).max();
+        assert!(most <= Some(12), "{most:?}");
     }
 
     #[test]

@@ -9,26 +9,42 @@ const ROOM: usize = HEAD + TAIL + 256;
 pub struct Normal {
     bytes: [u8; ROOM],
     length: usize,
-    last: Last,
+    /// What was written last: of white space and of digits in a row one is kept.
+    last: u8,
 }
 
-/// What was written last.
-#[derive(Clone, Copy, PartialEq)]
-enum Last {
-    Space,
-    Digit,
-    Other,
-}
+/// What each ASCII character becomes.
+#[allow(clippy::indexing_slicing)] // in range, or it would not compile
+const ASCII: [u8; 128] = {
+    let mut table = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b' ' | b'\t'..=b'\r' => SPACE,
+            other => other.to_ascii_lowercase(),
+        };
+        byte += 1;
+    }
+    table
+};
+const SPACE: u8 = b' ';
+const DIGIT: u8 = b'0';
 
 impl Normal {
     /// Normalises a text. Bytes that are no UTF-8, as where an excerpt was cut inside a character, are left out.
     #[must_use]
     pub fn new(text: &[u8]) -> Self {
         // White space at the start is left out too.
-        let mut normal = Self { bytes: [0; ROOM], length: 0, last: Last::Space };
+        let mut normal = Self { bytes: [0; ROOM], length: 0, last: SPACE };
         for chunk in text.utf8_chunks() {
             for character in chunk.valid().chars() {
-                normal.push(character);
+                match ASCII.get(character as usize) {
+                    Some(&byte) => normal.push(byte),
+                    None if character.is_whitespace() => normal.push(SPACE),
+                    None if character.is_numeric() => normal.push(DIGIT),
+                    None => normal.push_lower(character),
+                }
             }
         }
         normal.length -= usize::from(normal.bytes().ends_with(b" "));
@@ -41,35 +57,25 @@ impl Normal {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    fn push(&mut self, character: char) {
-        if character.is_ascii_lowercase() {
-            self.write(character);
-            self.last = Last::Other;
-        } else if character.is_whitespace() {
-            if self.last != Last::Space {
-                self.write(' ');
-            }
-            self.last = Last::Space;
-        } else if character.is_numeric() {
-            if self.last != Last::Digit {
-                self.write('0');
-            }
-            self.last = Last::Digit;
-        } else {
-            if character.is_ascii() {
-                self.write(character.to_ascii_lowercase());
-            } else {
-                character.to_lowercase().for_each(|lower| self.write(lower));
-            }
-            self.last = Last::Other;
+    fn push(&mut self, byte: u8) {
+        if byte == self.last && (byte == SPACE || byte == DIGIT) {
+            return;
+        }
+        self.last = byte;
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
         }
     }
 
-    fn write(&mut self, character: char) {
-        let end = self.length + character.len_utf8();
-        if let Some(free) = self.bytes.get_mut(self.length..end) {
-            character.encode_utf8(free);
-            self.length = end;
+    fn push_lower(&mut self, character: char) {
+        self.last = 0;
+        for lower in character.to_lowercase() {
+            let end = self.length + lower.len_utf8();
+            if let Some(free) = self.bytes.get_mut(self.length..end) {
+                lower.encode_utf8(free);
+                self.length = end;
+            }
         }
     }
 }

@@ -10,16 +10,17 @@ const PLANES: usize = 11;
 /// A word longer than this, in characters, is cut: scripts without spaces would be one word otherwise.
 const LONGEST: u32 = 12;
 
-/// Hashes normalised text. Without `seed` nobody can aim at a value.
+/// Hashes normalised text. Who does not know the seed cannot aim at a value.
 #[must_use]
 pub fn simhash(text: &str, seed: u64) -> u64 {
     let mut planes = [0u64; PLANES];
     let mut pairs = 0u32;
     let (mut before, mut word, mut length) = (seed, seed, 0);
     for character in text.chars().chain([' ']) {
-        let is_letter = character.is_alphanumeric();
+        // The text is normalised, so these are nearly all.
+        let is_letter = character.is_ascii_lowercase() || (character != ' ' && character.is_alphanumeric());
         if is_letter {
-            word = (word ^ u64::from(u32::from(character))).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+            word = word.rotate_left(11) ^ u64::from(u32::from(character));
             length += 1;
         }
         let ends = !is_letter || length == LONGEST || is_word_alone(character);
