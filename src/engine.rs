@@ -4,13 +4,14 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
-use crate::judge::{Action, Contributions, Facts, Reasons, Score, Verdict};
-use crate::observe::{Answer, Conversation, Observation, Operation, Principal};
-use crate::remember::{Table, TableEvents, Time};
+use crate::judge::{Action, Cluster, Contributions, Facts, Inherited, Reasons, Score, Verdict, cluster, probability};
+use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
+use crate::remember::group::{NEW, SETTLED};
+use crate::remember::{Actor, Member, Memory, News, Sight, TableEvents, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
-    memory: Table,
+    memory: Memory,
 }
 
 /// What came of a request.
@@ -36,12 +37,19 @@ pub fn screen(observation: &Observation, policy: &Policy) -> Option<Outcome> {
     }
 }
 
+/// What memory says of a request besides its subject's record.
+struct Surroundings {
+    inherited: Inherited,
+    header_order_changed: bool,
+    offers_same_tools: bool,
+}
+
 impl Engine {
     /// An engine that remembers that many principals. `hasher` places them in memory: random in production, so that
     /// nobody can aim at a place; fixed where a run must repeat exactly.
     #[must_use]
     pub fn new(principals: usize, hasher: RandomState) -> Self {
-        Self { memory: Table::new(principals, hasher) }
+        Self { memory: Memory::new(principals, hasher) }
     }
 
     /// Remembers one request and judges it.
@@ -49,82 +57,171 @@ impl Engine {
         if let Some(outcome) = screen(observation, policy) {
             return outcome;
         }
-        let header_order_changed = self.remember_others(observation, now);
-
         let subject = observation.subject();
-        let record = self.memory.entry(subject, now);
-        record.request(now);
-        if let Some(conversation) = &observation.conversation {
-            record.conversation(conversation, now);
-        }
-        let facts = Facts { observation, subject: record, header_order_changed, now };
-        let contributions = policy.model.contributions(&facts);
-        record.weigh(contributions.iter().sum());
+        let actor = self.memory.actor(subject.id, now);
+        let sight = actor.sight(now);
+        let conversation = observation.conversation.as_deref();
+        let offers_same_tools = conversation.is_some_and(|asked| actor.has_offered(asked));
+        let network = observation.network.map(|network| network.id);
+        let actor = *self.memory.change_actor(subject.id, now, |actor| {
+            actor.request(now, sight, network, observation.client_principal.id);
+            if let Some(conversation) = conversation {
+                actor.conversation(conversation, now);
+            }
+        });
+        let (inherited, header_order_changed) = self.groups(observation, &actor, sight, policy, now);
+        let surroundings = Surroundings { inherited, header_order_changed, offers_same_tools };
+        self.judge(observation, &actor, &surroundings, policy, now)
+    }
 
-        let score = Score::new(100.0 * policy.model.probability(record.evidence));
+    fn judge(
+        &mut self,
+        observation: &Observation,
+        actor: &Actor,
+        surroundings: &Surroundings,
+        policy: &Policy,
+        now: Time,
+    ) -> Outcome {
+        let subject = observation.subject();
+        let contributions = policy.model.contributions(&facts(observation, actor, surroundings, now));
+        let above: f32 = contributions.iter().sum();
+        let bias = policy.model.requests.bias;
+        let mut evidence = actor.evidence;
+        evidence.add(above, bias + above);
+
+        let score = Score::new(100.0 * probability(bias + evidence.log_odds()));
         let action = policy.steps.decide(score, &contributions);
-        let wait = policy
+        let admitted = policy
             .steps
             .start_of(Action::Throttle)
             .filter(|start| *start <= score)
-            .and_then(|start| policy.throttle.admit(&mut record.next_due, now, score, start));
-        let reasons = Reasons::of(&contributions);
-        Outcome::Judged(Verdict { subject, score, action, reasons, wait })
+            .map(|start| policy.throttle.admit(actor.debt, score, start));
+        self.memory.change_actor(subject.id, now, |actor| {
+            actor.evidence.add(above, bias + above);
+            if let Some(Ok(more)) = admitted {
+                actor.debt.0 += more.0;
+            }
+        });
+        let wait = admitted.and_then(Result::err);
+        Outcome::Judged(Verdict { subject, score, action, reasons: Reasons::of(&contributions), wait })
+    }
+
+    /// Notes the request with the groups that it belongs to. Returns what it inherits from them, and whether its client
+    /// profile was seen before with its headers in another order.
+    fn groups(
+        &mut self,
+        observation: &Observation,
+        actor: &Actor,
+        sight: Sight,
+        policy: &Policy,
+        now: Time,
+    ) -> (Inherited, bool) {
+        let since = self.memory.since(now);
+        let member = member(observation, actor, sight, since, now);
+        let weights = &policy.model.clusters;
+        let (mut inherited, mut header_order_changed) = (Inherited::default(), false);
+        for (link, id) in cluster::groups(&shared(observation)) {
+            let order = if link == Link::Client { observation.order } else { 0 };
+            let group = *self.memory.change_group(id, now, |group| {
+                group.request(now, &member);
+                if group.header_order == 0 {
+                    group.header_order = order;
+                }
+            });
+            header_order_changed |= group.header_order != order && link == Link::Client;
+            if group.members.count() < cluster::FEWEST {
+                continue;
+            }
+            let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
+            let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
+            if let Some(log_odds) = cluster::log_odds(group, weights) {
+                inherited.add(link.kind(), log_odds);
+            }
+        }
+        (inherited, header_order_changed)
     }
 
     /// What each feature added to a verdict that was just given, for reports.
     #[must_use]
     pub fn contributions(&self, observation: &Observation, policy: &Policy, now: Time) -> Option<Contributions> {
-        let subject = self.memory.get(observation.subject())?;
-        let client = self.memory.get(observation.client_principal);
-        let header_order_changed = client.is_some_and(|client| client.header_order != observation.order);
-        Some(policy.model.contributions(&Facts { observation, subject, header_order_changed, now }))
-    }
-
-    /// Notes the request with the principals that are not its subject. Returns whether the client profile was seen
-    /// before with its headers in another order.
-    fn remember_others(&mut self, observation: &Observation, now: Time) -> bool {
-        let subject = observation.subject();
-        for principal in [observation.account, observation.network].into_iter().flatten() {
-            if principal != subject {
-                self.memory.entry(principal, now).request(now);
+        let actor = self.memory.actors().get(observation.subject().id)?;
+        let mut surroundings =
+            Surroundings { inherited: Inherited::default(), header_order_changed: false, offers_same_tools: false };
+        for (link, id) in cluster::groups(&shared(observation)) {
+            let Some(group) = self.memory.groups().get(id) else { continue };
+            if link == Link::Client {
+                surroundings.header_order_changed = group.header_order != observation.order;
+            }
+            if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
+                surroundings.inherited.add(link.kind(), log_odds);
             }
         }
-        let client = self.memory.entry(observation.client_principal, now);
-        if observation.client_principal != subject {
-            client.request(now);
-        }
-        if client.header_order == 0 {
-            client.header_order = observation.order;
-        }
-        client.header_order != observation.order
+        Some(policy.model.contributions(&facts(observation, actor, &surroundings, now)))
     }
 
     /// Notes that a request of this subject was answered 429 and told to wait for so many seconds, by the filter or
     /// by the origin.
     pub fn asked_to_wait(&mut self, subject: Principal, seconds: f64, now: Time) {
-        self.memory.entry(subject, now).waits.ask(now, seconds);
+        self.memory.change_actor(subject.id, now, |actor| actor.waits.ask(now, seconds));
     }
 
     /// Notes what a request of this subject asked that was judged before its body came.
     pub fn conversation(&mut self, subject: Principal, conversation: &Conversation, now: Time) {
-        self.memory.entry(subject, now).conversation(conversation, now);
+        self.memory.change_actor(subject.id, now, |actor| actor.conversation(conversation, now));
     }
 
     /// Notes what the answer to a request of this subject told.
     pub fn response(&mut self, subject: Principal, answer: &Answer, now: Time) {
-        self.memory.entry(subject, now).answer(answer);
+        self.memory.change_actor(subject.id, now, |actor| actor.answer(answer));
     }
 
-    /// What is remembered, for reports.
+    /// What is remembered.
     #[must_use]
-    pub fn memory(&self) -> &Table {
+    pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// From now on, what is seen is kept for others until [`Engine::take_news`].
+    pub fn keep_news(&mut self) {
+        self.memory.keep_news();
+    }
+
+    /// What was seen here since the last call.
+    pub fn take_news(&mut self) -> News {
+        self.memory.take_news()
+    }
+
+    /// Takes in what others saw.
+    pub fn learn(&mut self, news: &News, now: Time) {
+        self.memory.learn(news, now);
     }
 
     /// What happened in memory since the last call.
     pub fn take_table_events(&mut self) -> TableEvents {
         self.memory.take_events()
+    }
+}
+
+fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surroundings, now: Time) -> Facts<'a> {
+    let Surroundings { inherited, header_order_changed, offers_same_tools } = *surroundings;
+    Facts { observation, actor, inherited, header_order_changed, offers_same_tools, now }
+}
+
+/// The request as its groups see it.
+fn member(observation: &Observation, actor: &Actor, sight: Sight, since: Time, now: Time) -> Member {
+    let asks = |holds: fn(&Conversation) -> bool| observation.conversation.as_deref().is_some_and(holds);
+    Member {
+        id: observation.subject().id,
+        requests_per_day: actor.requests.per_day(),
+        interval: sight.interval,
+        tokens: actor.tokens_per_answer(),
+        network: observation.network.map(|network| network.id),
+        client: observation.client_principal.id,
+        is_new: actor.first_seen.seconds_since(since) > SETTLED && now.seconds_since(actor.first_seen) < NEW,
+        is_single_turn: asks(Conversation::is_single_turn),
+        is_cued: asks(|asked| asked.cues().any()),
+        samples: asks(|asked| asked.options.samples()),
+        contradicts: observation.contradictions.count() > 0,
     }
 }
 
@@ -211,7 +308,7 @@ mod tests {
             let observation = bench.observe(path, &[]);
             assert_eq!(bench.engine.request(&observation, &bench.policy, START), expected);
         }
-        assert!(bench.engine.memory().is_empty());
+        assert!(bench.engine.memory().actors().is_empty());
     }
 
     #[test]

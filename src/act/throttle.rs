@@ -1,7 +1,7 @@
-//! Throttling by the generic cell rate algorithm (ITU-T I.371): one time per caller, and an exact Retry-After.
+//! Throttling by the generic cell rate algorithm (ITU-T I.371): one number per caller, and an exact Retry-After.
 
 use crate::judge::Score;
-use crate::remember::Time;
+use crate::remember::Debt;
 
 /// The rate that a throttled caller is held to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,29 +14,24 @@ pub struct Throttle {
     pub longest_wait: f64,
 }
 
-/// Seconds that sums of intervals may be off by.
-const ROUNDING: f64 = 1e-6;
+/// What sums of intervals may be off by, as a share of one: a float holds seven digits, and a burst a hundred intervals.
+const ROUNDING: f64 = 1e-3;
 /// Of the rate, how much is left at a score of 100; in between it falls in a straight line.
 const TIGHTEST: f64 = 0.25;
 
 impl Throttle {
-    /// Lets one request through and returns `None`, or returns how many whole seconds to wait.
+    /// What letting one request through adds to the caller's debt, or how many whole seconds it has to wait.
     ///
-    /// `next_due` is the caller's state; it moves only when a request is let through, so that impatience does not
+    /// `debt` stands at the time of the request. It grows only when a request is let through, so that impatience does not
     /// prolong the wait.
-    pub fn admit(&self, next_due: &mut Time, now: Time, score: Score, start: Score) -> Option<u32> {
-        let interval_at = |tightness: f64| 60.0 / (self.requests_per_minute * tightness);
-        let interval = interval_at(tightness(score, start));
+    pub fn admit(&self, debt: Debt, score: Score, start: Score) -> Result<Debt, u32> {
+        let interval = 60.0 / (self.requests_per_minute * tightness(score, start));
         let tolerance = interval * (self.burst - 1.0).max(0.0);
-        let debt = next_due.seconds_since(now);
-        if debt > self.burst * interval_at(TIGHTEST) + ROUNDING {
-            // Further ahead than any request could have put it: the clock has stepped back.
-            *next_due = now;
-        } else if debt > tolerance + ROUNDING {
-            return Some((debt - tolerance).min(self.longest_wait).ceil().max(1.0) as u32);
+        let excess = f64::from(debt.0) - tolerance;
+        if excess > ROUNDING * interval.max(1.0) {
+            return Err(excess.min(self.longest_wait).ceil().max(1.0) as u32);
         }
-        *next_due = (*next_due).max(now).plus_seconds(interval);
-        None
+        Ok(Debt(interval as f32))
     }
 }
 
@@ -49,18 +44,38 @@ fn tightness(score: Score, start: Score) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remember::{Elapsed, Merge};
     use proptest::prelude::*;
 
-    const START: Time = Time(1_700_000_000_000_000_000);
     const THROTTLE: Throttle = Throttle { requests_per_minute: 30.0, burst: 5.0, longest_wait: 60.0 };
 
+    /// A caller that is held at a score.
+    struct Caller {
+        debt: Debt,
+        throttle: Throttle,
+        score: Score,
+    }
+
+    impl Caller {
+        fn new(score: f32) -> Self {
+            Self { debt: Debt::default(), throttle: THROTTLE, score: Score::new(score) }
+        }
+
+        fn ask(&mut self, seconds_later: f64) -> Option<u32> {
+            self.debt.age(&Elapsed::new(seconds_later));
+            match self.throttle.admit(self.debt, self.score, Score::new(75.0)) {
+                Ok(more) => {
+                    self.debt.merge(&more);
+                    None
+                }
+                Err(wait) => Some(wait),
+            }
+        }
+    }
+
     fn admitted(score: f32, every_seconds: f64, requests: u32) -> u32 {
-        let (mut due, start) = (Time::default(), Score::new(75.0));
-        let admit = |i| {
-            let now = START.plus_seconds(f64::from(i) * every_seconds);
-            THROTTLE.admit(&mut due, now, Score::new(score), start).is_none()
-        };
-        (0..requests).map(admit).filter(|&admitted| admitted).count() as u32
+        let mut caller = Caller::new(score);
+        (0..requests).filter(|_| caller.ask(every_seconds).is_none()).count() as u32
     }
 
     #[test]
@@ -79,28 +94,19 @@ mod tests {
 
     #[test]
     fn a_rate_below_the_longest_wait_still_holds() {
-        let slow = Throttle { requests_per_minute: 1.0, burst: 2.0, longest_wait: 10.0 };
-        let (mut due, start) = (Time::default(), Score::new(0.0));
-        let mut admit = || slow.admit(&mut due, START, Score::new(5.0), start);
-        assert_eq!([admit(), admit(), admit(), admit()], [None, None, Some(10), Some(10)]);
-    }
-
-    #[test]
-    fn a_clock_far_ahead_does_not_lock_a_caller_out() {
-        let mut due = START.plus_seconds(86_400.0);
-        assert_eq!(THROTTLE.admit(&mut due, START, Score::new(80.0), Score::new(75.0)), None);
+        let throttle = Throttle { requests_per_minute: 1.0, burst: 2.0, longest_wait: 10.0 };
+        let mut slow = Caller { throttle, ..Caller::new(75.0) };
+        assert_eq!([0.0; 4].map(|later| slow.ask(later)), [None, None, Some(10), Some(10)]);
     }
 
     proptest! {
         #[test]
         fn whoever_waits_as_told_is_let_in(score in 75.0f32..100.0, impatience in 1usize..20) {
-            let (mut due, start, score) = (Time::default(), Score::new(75.0), Score::new(score));
-            let mut now = START;
+            let mut caller = Caller::new(score);
             for _ in 0..50 {
                 for _ in 0..impatience {
-                    if let Some(wait) = THROTTLE.admit(&mut due, now, score, start) {
-                        now = now.plus_seconds(f64::from(wait));
-                        prop_assert_eq!(THROTTLE.admit(&mut due, now, score, start), None);
+                    if let Some(wait) = caller.ask(0.0) {
+                        prop_assert_eq!(caller.ask(wait.into()), None);
                     }
                 }
             }

@@ -99,17 +99,18 @@ fn with_numbers(value: &Value) -> Value {
 /// The same for the numbers in a model.
 fn model_with_numbers(model: &Value) -> Value {
     let mut model = model.clone();
-    for name in ["version", "bias"] {
-        if let Some(value) = model.get_mut(name) {
-            // A version is whole, and reads as such.
-            *value = match number_of(value) {
-                Some(number) if name == "version" => Value::from(number as u64),
-                _ => with_numbers(value),
-            };
-        }
+    if let Some(version) = model.get_mut("version") {
+        // A version is whole, and reads as such.
+        *version = number_of(version).map_or_else(|| version.clone(), |number| Value::from(number as u64));
     }
-    if let Some(weights) = model.get_mut("weights").and_then(Value::as_object_mut) {
-        weights.values_mut().for_each(|weight| *weight = with_numbers(weight));
+    for level in ["clusters", "requests"] {
+        let Some(level) = model.get_mut(level) else { continue };
+        if let Some(bias) = level.get_mut("bias") {
+            *bias = with_numbers(bias);
+        }
+        if let Some(weights) = level.get_mut("weights").and_then(Value::as_object_mut) {
+            weights.values_mut().for_each(|weight| *weight = with_numbers(weight));
+        }
     }
     model
 }
@@ -357,8 +358,8 @@ mod tests {
                 "reject.message: \"two\\nlines\" is not such a text; use up to 500 bytes without control characters",
             ),
             (
-                json!({"model": {"version": 1, "name": "m", "provenance": "", "bias": 99, "weights": {}}}),
-                "model.bias: 99 is not a weight; use -20 to 20",
+                json!({"model": {"version": 2, "name": "m", "provenance": "", "clusters": {"bias": 0, "weights": {}}, "requests": {"bias": 99, "weights": {}}}}),
+                "model.requests.bias: 99 is not a weight; use -20 to 20",
             ),
             (json!([]), "[] is not a policy; use an object of fields"),
             (
@@ -386,7 +387,9 @@ mod tests {
 
     #[test]
     fn numbers_that_came_as_text_are_numbers() {
-        let model = json!({"version": 1.0, "name": "m", "provenance": "", "bias": "-2.5", "weights": {"contradictions": "1.5"}});
+        let level = json!({"bias": "-2.5", "weights": {"contradicting": "1.5"}});
+        let requests = json!({"bias": "-2.5", "weights": {"contradictions": "1.5"}});
+        let model = json!({"version": 2.0, "name": "m", "provenance": "", "clusters": level, "requests": requests});
         let policy = json!({"actions": [{"at": "4.5", "do": "tag"}], "throttle": {"requests_per_minute": "0.5"}, "model": model});
         assert_eq!(problems(&policy), "");
         let mut policy = policy.as_object().cloned().unwrap();
@@ -394,7 +397,7 @@ mod tests {
         let policy = Value::Object(policy);
         assert_eq!(policy.pointer("/actions/0/at"), Some(&json!(4.5)));
         assert_eq!(policy.pointer("/throttle/requests_per_minute"), Some(&json!(0.5)));
-        assert_eq!(policy.pointer("/model/weights/contradictions"), Some(&json!(1.5)));
+        assert_eq!(policy.pointer("/model/requests/weights/contradictions"), Some(&json!(1.5)));
         assert_eq!(
             problems(&json!({"throttle": {"burst": "NaN"}})),
             "throttle.burst: \"NaN\" is not a whole number of requests; use 1 to 10000"

@@ -2,9 +2,10 @@
 //!
 //! Adding a feature is one entry here and one weight in `model.json`.
 
+use super::cluster::Inherited;
 use crate::observe::prompt::Cue;
-use crate::observe::{Family, Observation};
-use crate::remember::{Habit, Record, Time};
+use crate::observe::{Conversation, Family, Kind, Observation};
+use crate::remember::{Actor, Time};
 
 /// What a feature may look at.
 #[derive(Clone, Copy)]
@@ -12,11 +13,22 @@ pub struct Facts<'a> {
     /// The request.
     pub observation: &'a Observation,
     /// What is remembered of its subject, this request included.
-    pub subject: &'a Record,
+    pub actor: &'a Actor,
+    /// What is found of the groups that the request belongs to.
+    pub inherited: Inherited,
     /// The client profile was seen before, with its header names in another order.
     pub header_order_changed: bool,
+    /// The request offers the very tools that one before it offered.
+    pub offers_same_tools: bool,
     /// When the request came.
     pub now: Time,
+}
+
+impl Facts<'_> {
+    /// 1 if it holds of what the request's body asks, else 0; 0 where no body was read.
+    fn asks(&self, holds: impl FnOnce(&Conversation) -> bool) -> f32 {
+        flag(self.observation.conversation.as_deref().is_some_and(holds))
+    }
 }
 
 /// The kind of evidence a feature gives. To reject takes two kinds that can be defended.
@@ -32,11 +44,14 @@ pub enum Evidence {
     Conduct,
     /// What is asked, and in which manner. Teachers, testers and batch jobs ask so too: never grounds for rejecting.
     Prompt,
+    /// What it has in common with others.
+    Coordination,
 }
 
 impl Evidence {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt];
+    pub const ALL: [Self; 6] =
+        [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt, Self::Coordination];
 
     /// Whether an analyst could defend a rejection with it.
     #[must_use]
@@ -53,12 +68,13 @@ impl Evidence {
             Self::Client => "client",
             Self::Conduct => "conduct",
             Self::Prompt => "prompt",
+            Self::Coordination => "coordination",
         }
     }
 }
 
-/// One feature.
-pub struct Feature {
+/// One feature, of requests or of clusters, by what it may look at.
+pub struct Feature<F> {
     /// The name in the model, in reasons and in reports.
     pub name: &'static str,
     /// The kind of evidence.
@@ -66,11 +82,14 @@ pub struct Feature {
     /// What it reads and why that tells something.
     pub doc: &'static str,
     /// Its value, 0 to 1.
-    pub read: fn(&Facts<'_>) -> f32,
+    pub read: F,
 }
 
+/// A feature of requests.
+pub type RequestFeature = Feature<fn(&Facts<'_>) -> f32>;
+
 /// Where `value` lies between two values on a logarithmic scale, 0 to 1.
-fn log_scale(value: f32, from: f32, to: f32) -> f32 {
+pub(super) fn log_scale(value: f32, from: f32, to: f32) -> f32 {
     if value <= from { 0.0 } else { ((value / from).ln() / (to / from).ln()).min(1.0) }
 }
 
@@ -80,45 +99,45 @@ fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 27;
+pub const COUNT: usize = 35;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
-pub const FEATURES: [Feature; COUNT] = [
+pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "requests_per_minute",
         evidence: Evidence::Volume,
         doc: "Requests of about the last minute: 6 give 0, 600 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.requests.per_minute(), 6.0, 600.0),
+        read: |f| log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
     },
     Feature {
         name: "requests_per_hour",
         evidence: Evidence::Volume,
         doc: "Requests of about the last hour: 60 give 0, 6,000 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.requests.per_hour(), 60.0, 6_000.0),
+        read: |f| log_scale(f.actor.requests.per_hour(), 60.0, 6_000.0),
     },
     Feature {
         name: "requests_per_day",
         evidence: Evidence::Volume,
         doc: "Requests of about the last day: 500 give 0, 50,000 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.requests.per_day(), 500.0, 50_000.0),
+        read: |f| log_scale(f.actor.requests.per_day(), 500.0, 50_000.0),
     },
     Feature {
         name: "side_by_side",
         evidence: Evidence::Rhythm,
-        doc: "Share of requests within 0.1 s of the one before: the worker pool of a pipeline. Honest batch jobs and busy services do it too.",
-        read: |f| f.subject.intervals.side_by_side(),
+        doc: "Share of requests within half a second of the one before: the worker pool of a pipeline. Honest batch jobs and busy services do it too.",
+        read: |f| f.actor.intervals.side_by_side(),
     },
     Feature {
         name: "regular_intervals",
         evidence: Evidence::Rhythm,
         doc: "Intervals that vary little (coefficient of variation under 0.5): a timer, not a person. Weak: cron jobs are regular, pipelines are not.",
-        read: |f| f.subject.intervals.variation().map_or(0.0, |cv| (1.0 - cv / 0.5).max(0.0)),
+        read: |f| f.actor.intervals.variation().map_or(0.0, |cv| (1.0 - cv / 0.5).max(0.0)),
     },
     Feature {
         name: "round_the_clock",
         evidence: Evidence::Rhythm,
         doc: "Hours of the last 24 with a request: 16 give 0, 24 give 1. Weak: a fifth of honest clients never sleep.",
-        read: |f| ((f.subject.hours.count(f.now) as f32 - 16.0) / 8.0).max(0.0),
+        read: |f| ((f.actor.hours.count(f.now) as f32 - 16.0) / 8.0).max(0.0),
     },
     Feature {
         name: "contradictions",
@@ -152,109 +171,161 @@ pub const FEATURES: [Feature; COUNT] = [
         name: "retry_without_cause",
         evidence: Evidence::Client,
         doc: "The SDK says that it retries two times or more, and nobody asked this caller to wait: a header copied from elsewhere, or an origin that fails.",
-        read: |f| flag(f.observation.client.retries >= 2 && !f.subject.waits.any()),
+        read: |f| flag(f.observation.client.retries >= 2 && !f.actor.waits.any()),
     },
     Feature {
         name: "disregards_429",
         evidence: Evidence::Conduct,
         doc: "Share of requests that came while the caller had been asked to wait. Measured: pipelines 0.8 to 0.9, sequential SDKs 0.2.",
-        read: |f| f.subject.waits.disregard(),
+        read: |f| f.actor.waits.disregard(),
     },
     Feature {
         name: "output_tokens_per_minute",
         evidence: Evidence::Volume,
         doc: "Tokens of answers of about the last minute: 3,000 give 0, 300,000 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.output.per_minute(), 3e3, 3e5),
+        read: |f| log_scale(f.actor.output.per_minute(), 3e3, 3e5),
     },
     Feature {
         name: "output_tokens_per_hour",
         evidence: Evidence::Volume,
         doc: "Tokens of answers of about the last hour: 30,000 give 0, 3,000,000 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.output.per_hour(), 3e4, 3e6),
+        read: |f| log_scale(f.actor.output.per_hour(), 3e4, 3e6),
     },
     Feature {
         name: "output_tokens_per_day",
         evidence: Evidence::Volume,
         doc: "Tokens of answers of about the last day: 200,000 give 0, 20,000,000 give 1, by ratio in between.",
-        read: |f| log_scale(f.subject.output.per_day(), 2e5, 2e7),
+        read: |f| log_scale(f.actor.output.per_day(), 2e5, 2e7),
     },
     Feature {
         name: "output_ratio",
         evidence: Evidence::Prompt,
         doc: "Tokens out for each token in, over about a day: 1 gives 0, 16 give 1, by ratio in between. Weak: short questions get long answers everywhere.",
         read: |f| {
-            let (taken, given) = (f.subject.output.per_day(), f.subject.input.per_day());
+            let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
             if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 }
         },
     },
     Feature {
+        name: "answer_length",
+        evidence: Evidence::Prompt,
+        doc: "Tokens of an answer, on average over about a day: 100 give 0, 3,000 give 1, by ratio in between. Weak: reports and code are long.",
+        read: |f| log_scale(f.actor.tokens_per_answer(), 100.0, 3e3),
+    },
+    Feature {
         name: "single_turn",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with one question and no answer before it. Weak: nearly all business traffic is so.",
-        read: |f| f.subject.habits.share(Habit::SingleTurn),
+        doc: "One question and no answer before it. Weak: nearly all business traffic is so.",
+        read: |f| f.asks(Conversation::is_single_turn),
+    },
+    Feature {
+        name: "no_system_prompt",
+        evidence: Evidence::Prompt,
+        doc: "No system prompt. Weak: half of all scripts have none, applications nearly always have one.",
+        read: |f| f.asks(|asked| asked.system.is_none()),
     },
     Feature {
         name: "not_streamed",
         evidence: Evidence::Prompt,
-        doc: "Share of requests whose answer is taken whole. Weak: nobody watches, as in any batch job.",
-        read: |f| f.subject.habits.share(Habit::NotStreamed),
+        doc: "The answer is taken whole. Weak: nobody watches, as in any batch job.",
+        read: |f| f.asks(|asked| !asked.options.stream),
     },
     Feature {
         name: "long_answers",
         evidence: Evidence::Prompt,
-        doc: "Share of requests that allow an answer of 2,048 tokens or more. Weak: coding agents allow more.",
-        read: |f| f.subject.habits.share(Habit::LongAnswers),
+        doc: "An answer of 2,048 tokens or more is allowed. Weak: coding agents allow more.",
+        read: |f| f.asks(|asked| asked.options.allows_long_answers()),
     },
     Feature {
         name: "same_tools",
         evidence: Evidence::Prompt,
-        doc: "Share of requests that offer the very tools of the request before. Weak: every agent does.",
-        read: |f| f.subject.habits.share(Habit::SameTools),
+        doc: "The very tools that the request before offered. Weak: every agent does.",
+        read: |f| flag(f.offers_same_tools),
     },
     Feature {
         name: "varied_topics",
         evidence: Evidence::Prompt,
         doc: "Many topics under few templates within a day: 8 distinct topics give 0, 64 give 1, less one for each quarter as many templates. Weak: an extraction job has one template too.",
         read: |f| {
-            let (topics, templates) = (f.subject.variety.topics(), f.subject.variety.templates());
+            let (topics, templates) = (f.actor.topics.count(), f.actor.templates.count());
             log_scale(topics, 8.0, 64.0) * (1.0 - 4.0 * templates / topics.max(1.0)).max(0.0)
+        },
+    },
+    Feature {
+        name: "collects",
+        evidence: Evidence::Prompt,
+        doc: "One question a time about many topics, with answers much longer than the questions: 64 topics and 16 tokens out for each in give 1. Jobs that extract or summarise take less than they give, chats take turns.",
+        read: |f| {
+            let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
+            let ratio = if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 };
+            f.asks(Conversation::is_single_turn) * log_scale(f.actor.topics.count(), 8.0, 64.0) * ratio
         },
     },
     Feature {
         name: "samples",
         evidence: Evidence::Prompt,
-        doc: "Share of requests that ask for several answers or for log-probabilities: what a student model learns from and a person never sees. Evaluations ask so too.",
-        read: |f| f.subject.habits.share(Habit::Samples),
+        doc: "Several answers or log-probabilities are asked for: what a student model learns from and a person never sees. Evaluations ask so too.",
+        read: |f| f.asks(|asked| asked.options.samples()),
     },
     Feature {
         name: "elicits_reasoning",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
-        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Reasoning)),
+        doc: "A phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
+        read: |f| f.asks(|asked| asked.cues().has(Cue::Reasoning)),
     },
     Feature {
         name: "elicits_grading",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
-        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Grading)),
+        doc: "A phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
+        read: |f| f.asks(|asked| asked.cues().has(Cue::Grading)),
     },
     Feature {
         name: "elicits_instructions",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits instructions or questions to train on, or evolves them.",
-        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Instructions)),
+        doc: "A phrase that elicits instructions or questions to train on, or evolves them.",
+        read: |f| f.asks(|asked| asked.cues().has(Cue::Instructions)),
     },
     Feature {
         name: "elicits_answers_only",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits bare answers to benchmark questions. Evaluations use them too.",
-        read: |f| f.subject.habits.share(Habit::Elicits(Cue::AnswersOnly)),
+        doc: "A phrase that elicits bare answers to benchmark questions. Evaluations use them too.",
+        read: |f| f.asks(|asked| asked.cues().has(Cue::AnswersOnly)),
     },
     Feature {
         name: "elicits_policy",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits answers rewritten to suit a policy.",
-        read: |f| f.subject.habits.share(Habit::Elicits(Cue::Policy)),
+        doc: "A phrase that elicits answers rewritten to suit a policy.",
+        read: |f| f.asks(|asked| asked.cues().has(Cue::Policy)),
+    },
+    Feature {
+        name: "many_networks",
+        evidence: Evidence::Coordination,
+        doc: "Networks that the caller came from within a day: 2 give 0, 32 give 1, by ratio in between. A relay's account, or an application that runs in its users' hands.",
+        read: |f| log_scale(f.actor.networks.count(), 2.0, 32.0),
+    },
+    Feature {
+        name: "many_clients",
+        evidence: Evidence::Coordination,
+        doc: "Client profiles that the caller came with within a day: 2 give 0, 16 give 1, by ratio in between.",
+        read: |f| log_scale(f.actor.clients.count(), 2.0, 16.0),
+    },
+    Feature {
+        name: "shares_template",
+        evidence: Evidence::Coordination,
+        doc: "A template that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 400 to 1 give 1.",
+        read: |f| f.inherited.of(Kind::Template),
+    },
+    Feature {
+        name: "shares_client",
+        evidence: Evidence::Coordination,
+        doc: "A client profile, or a client profile with the same options, that a suspected cluster shares, on the same scale.",
+        read: |f| f.inherited.of(Kind::Client),
+    },
+    Feature {
+        name: "shares_network",
+        evidence: Evidence::Coordination,
+        doc: "A network that a suspected cluster shares, on the same scale.",
+        read: |f| f.inherited.of(Kind::Network),
     },
 ];
 
@@ -262,7 +333,7 @@ pub const FEATURES: [Feature; COUNT] = [
 mod tests {
     use super::*;
     use crate::config::Policy;
-    use crate::judge::{Action, Model};
+    use crate::judge::{Action, Model, probability};
     use crate::observe::Secret;
     use proptest::prelude::*;
 
@@ -279,14 +350,14 @@ mod tests {
         // Volume, rhythm and the manner of asking, each at its extreme: without a sampled distribution, a telling
         // phrase, a strange client or a disregarded 429 it stays below the step.
         let model = Model::built_in();
-        let counts = |feature: &Feature| match feature.evidence {
+        let counts = |feature: &RequestFeature| match feature.evidence {
             Evidence::Volume | Evidence::Rhythm => true,
             Evidence::Prompt => feature.name != "samples" && !feature.name.starts_with("elicits_"),
-            Evidence::Client | Evidence::Conduct => false,
+            Evidence::Client | Evidence::Conduct | Evidence::Coordination => false,
         };
         let most =
-            FEATURES.iter().zip(model.weights()).filter(|(feature, _)| counts(feature)).map(|(_, weight)| weight);
-        let score = 100.0 * model.probability(most.sum());
+            FEATURES.iter().zip(model.requests.weights).filter(|(feature, _)| counts(feature)).map(|(_, weight)| weight);
+        let score = 100.0 * probability(model.requests.bias + most.sum::<f32>());
         let policy = Policy::parse("", &Secret::new(b"test")).unwrap();
         let throttle = policy.steps.start_of(Action::Throttle).unwrap();
         assert!(score < throttle.value(), "{score}");

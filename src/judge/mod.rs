@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod cluster;
 pub mod features;
 pub mod model;
 pub mod verdict;
 
 pub use action::{Action, Step, Steps};
-pub use features::{Evidence, Facts, Feature};
-pub use model::{Contributions, Model, ModelError};
+pub use cluster::{CLUSTER_FEATURES, Cluster, Inherited};
+pub use features::{Evidence, FEATURES, Facts, Feature};
+pub use model::{Contributions, Model, ModelError, probability};
 pub use verdict::{Reason, Reasons, Score, Verdict};

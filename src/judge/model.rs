@@ -1,43 +1,68 @@
 //! The score's weights: a versioned `model.json`, compiled in and replaceable by configuration.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::cluster::{self, CLUSTER_FEATURES, Cluster};
 use super::features::{COUNT, FEATURES, Facts};
 
 /// The weights that a build carries.
 const BUILT_IN: &str = include_str!("model.json");
 
 /// `model.json` as it is written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    version: u32,
-    name: String,
-    #[allow(dead_code, reason = "for the reader of the file")]
-    provenance: String,
-    bias: f32,
-    weights: BTreeMap<String, f32>,
+pub struct File {
+    /// The format, [`VERSION`].
+    pub version: u32,
+    /// The name that tells one model from another in reports.
+    pub name: String,
+    /// Where the weights come from: free text, or an object of what was measured.
+    pub provenance: serde_json::Value,
+    /// The model of clusters.
+    pub clusters: Logistic,
+    /// The model of requests.
+    pub requests: Logistic,
+}
+
+/// One logistic model as it is written.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logistic {
+    /// Log-odds before anything is known.
+    pub bias: f32,
+    /// Log-odds that each feature adds at 1, by name.
+    pub weights: BTreeMap<String, f32>,
 }
 
 /// The format that this build reads.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A logistic model: log-odds = bias + Σ weight × feature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights<const N: usize> {
+    /// Log-odds of harvesting before anything is known.
+    pub bias: f32,
+    /// The weights, in the order of the feature table.
+    pub weights: [f32; N],
+}
+
+/// The score's two levels: what is found of clusters, and what of requests, which inherit from their clusters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The name that tells one model from another in reports.
     pub name: String,
-    /// Log-odds of harvesting before anything is known.
-    pub bias: f32,
-    weights: [f32; COUNT],
+    /// Of clusters.
+    pub clusters: Weights<{ cluster::COUNT }>,
+    /// Of requests.
+    pub requests: Weights<COUNT>,
 }
 
 /// What is wrong with a `model.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelError {
-    /// Where: `weights.contradictions`. Empty for the file as a whole.
+    /// Where: `requests.weights.contradictions`. Empty for the file as a whole.
     pub path: String,
     /// What, and what would be right.
     pub message: String,
@@ -59,6 +84,9 @@ fn wrong(path: impl Into<String>, message: String) -> ModelError {
 /// What each feature added to the log-odds of one request, in the order of the feature table.
 pub type Contributions = [f32; COUNT];
 
+/// What each feature added to the log-odds of a cluster.
+pub type ClusterContributions = [f32; cluster::COUNT];
+
 impl Model {
     /// Reads a `model.json`. The error says what is wrong and what would be right.
     pub fn parse(json: &str) -> Result<Self, ModelError> {
@@ -66,36 +94,29 @@ impl Model {
         if file.version != VERSION {
             return Err(wrong("version", format!("{} is not known; this build reads {VERSION}", file.version)));
         }
-        let mut weights = [0.0; COUNT];
-        for (name, weight) in &file.weights {
-            let known = FEATURES.iter().zip(&mut weights).find(|(feature, _)| feature.name == name);
-            let Some((_, slot)) = known else {
-                let known = FEATURES.map(|feature| feature.name).join(", ");
-                return Err(wrong(format!("weights.{name}"), format!("is not a feature; known are {known}")));
-            };
-            *slot = bounded(&format!("weights.{name}"), *weight)?;
-        }
-        Ok(Self { name: file.name, bias: bounded("bias", file.bias)?, weights })
+        Ok(Self {
+            name: file.name,
+            clusters: Weights::read("clusters", &file.clusters, &CLUSTER_FEATURES.each_ref().map(|f| f.name))?,
+            requests: Weights::read("requests", &file.requests, &FEATURES.each_ref().map(|f| f.name))?,
+        })
     }
 
     /// The model compiled in.
     #[must_use]
     pub fn built_in() -> Self {
         // A test parses the same text, so the neutral model below is never used.
-        Self::parse(BUILT_IN).unwrap_or_else(|_| Self { name: String::new(), bias: 0.0, weights: [0.0; COUNT] })
-    }
-
-    /// The weights, in the order of the feature table.
-    #[must_use]
-    pub fn weights(&self) -> [f32; COUNT] {
-        self.weights
+        Self::parse(BUILT_IN).unwrap_or_else(|_| Self {
+            name: String::new(),
+            clusters: Weights { bias: 0.0, weights: [0.0; _] },
+            requests: Weights { bias: 0.0, weights: [0.0; _] },
+        })
     }
 
     /// What each feature contributes to this request's log-odds.
     #[must_use]
     pub fn contributions(&self, facts: &Facts<'_>) -> Contributions {
         let mut contributions = [0.0; COUNT];
-        let rows = contributions.iter_mut().zip(&FEATURES).zip(&self.weights);
+        let rows = contributions.iter_mut().zip(&FEATURES).zip(&self.requests.weights);
         for ((contribution, feature), &weight) in rows {
             if weight != 0.0 {
                 *contribution = weight * (feature.read)(facts);
@@ -104,15 +125,40 @@ impl Model {
         contributions
     }
 
-    /// 0 to 1 from log-odds above the bias.
+    /// What each feature contributes to a cluster's log-odds.
     #[must_use]
-    pub fn probability(&self, evidence: f32) -> f32 {
-        1.0 / (1.0 + (-(self.bias + evidence)).exp())
+    pub fn cluster_contributions(&self, cluster: &Cluster<'_>) -> ClusterContributions {
+        let mut contributions = cluster::values(cluster);
+        for (contribution, weight) in contributions.iter_mut().zip(&self.clusters.weights) {
+            *contribution *= weight;
+        }
+        contributions
     }
+}
+
+/// 0 to 1 from log-odds.
+#[must_use]
+pub fn probability(log_odds: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 /// Weights beyond this decide alone whatever else is known; they are mistakes.
 const LARGEST: f32 = 20.0;
+
+impl<const N: usize> Weights<N> {
+    fn read(level: &str, written: &Logistic, names: &[&str; N]) -> Result<Self, ModelError> {
+        let mut weights = [0.0; N];
+        for (name, weight) in &written.weights {
+            let path = format!("{level}.weights.{name}");
+            let known = names.iter().zip(&mut weights).find(|(known, _)| *known == name);
+            let Some((_, slot)) = known else {
+                return Err(wrong(path, format!("is not a feature; known are {}", names.join(", "))));
+            };
+            *slot = bounded(&path, *weight)?;
+        }
+        Ok(Self { bias: bounded(&format!("{level}.bias"), written.bias)?, weights })
+    }
+}
 
 fn bounded(path: &str, value: f32) -> Result<f32, ModelError> {
     if value.abs() <= LARGEST {
@@ -127,32 +173,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_model_compiled_in_weighs_every_feature() {
+    fn the_model_compiled_in_can_be_read_and_trusts_strangers() {
         let model = Model::parse(BUILT_IN).unwrap();
-        for (feature, weight) in FEATURES.iter().zip(model.weights) {
-            assert!(weight != 0.0, "{} has no weight", feature.name);
-        }
-        assert!(model.probability(0.0) < 0.05, "a stranger is no suspect");
+        assert!(probability(model.requests.bias) < 0.05, "a stranger is no suspect");
+        assert!(probability(model.clusters.bias) < 0.05, "nor is a group");
     }
 
     #[test]
     fn a_bad_model_is_refused_by_name() {
+        let file = |version, bias, weights| {
+            format!(
+                r#"{{"version":{version},"name":"m","provenance":"","clusters":{{"bias":0,"weights":{{}}}},"requests":{{"bias":{bias},"weights":{{{weights}}}}}}}"#
+            )
+        };
         for (json, message) in [
-            (
-                r#"{"version":2,"name":"m","provenance":"","bias":0,"weights":{}}"#,
-                "version: 2 is not known; this build reads 1",
-            ),
-            (
-                r#"{"version":1,"name":"m","provenance":"","bias":99,"weights":{}}"#,
-                "bias: 99 is not a weight; use -20 to 20",
-            ),
-            (
-                r#"{"version":1,"name":"m","provenance":"","bias":0,"weights":{"x":1}}"#,
-                "weights.x: is not a feature; known are requests_per_minute,",
-            ),
-            ("{", "EOF"),
+            (file(1, 0, ""), "version: 1 is not known; this build reads 2"),
+            (file(2, 99, ""), "requests.bias: 99 is not a weight; use -20 to 20"),
+            (file(2, 0, r#""x":1"#), "requests.weights.x: is not a feature; known are requests_per_minute,"),
+            ("{".to_owned(), "EOF"),
         ] {
-            let error = Model::parse(json).unwrap_err().to_string();
+            let error = Model::parse(&json).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
     }

@@ -21,6 +21,7 @@ pub mod name;
 pub mod paths;
 pub mod principal;
 pub mod prompt;
+pub mod shared;
 
 pub use address::{Address, Cidr};
 pub use answer::{Answer, Told};
@@ -33,6 +34,7 @@ pub use headers::Headers;
 pub use ja4::Ja4;
 pub use name::Name;
 pub use principal::{Kind, ParsePrincipalError, Principal};
+pub use shared::{Link, Shared, shared};
 
 /// What the host knows of a request besides its headers. Absent facts are `None`; absence is never suspicious.
 #[derive(Clone, Copy, Debug, Default)]

@@ -23,6 +23,12 @@ impl Kind {
     /// Every kind, in the order of its number.
     pub const ALL: [Self; 5] = [Self::Credential, Self::Account, Self::Network, Self::Client, Self::Template];
 
+    /// The principal of this kind with that hash.
+    #[must_use]
+    pub const fn with(self, id: u64) -> Principal {
+        Principal { kind: self, id }
+    }
+
     /// The name used in headers, logs and configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {

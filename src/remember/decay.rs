@@ -1,5 +1,7 @@
 //! Counts that fade: exponential decay at three horizons.
 
+use super::merge::Merge;
+
 /// Half-lives in seconds: a minute shows bursts, an hour shows jobs, a day shows campaigns.
 pub const HALF_LIVES: [f64; 3] = [60.0, 3_600.0, 86_400.0];
 
@@ -40,14 +42,12 @@ impl Elapsed {
 
 /// A count of events that halves every minute, every hour and every day, side by side. Merges by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rates([f32; 3]);
+pub struct Rates(pub(super) [f32; 3]);
 
 impl Rates {
-    /// Lets time go by, then counts `amount`.
-    pub fn add(&mut self, elapsed: &Elapsed, amount: f32) {
-        for (count, left) in self.0.iter_mut().zip(elapsed.left) {
-            *count = *count * left + amount;
-        }
+    /// Counts `amount`, as of the time that the record stands at.
+    pub fn add(&mut self, amount: f32) {
+        self.0 = self.0.map(|count| count + amount);
     }
 
     /// Events per minute, judged over about a minute.
@@ -69,8 +69,49 @@ impl Rates {
     }
 }
 
+impl Merge for Rates {
+    fn age(&mut self, elapsed: &Elapsed) {
+        for (count, left) in self.0.iter_mut().zip(elapsed.left) {
+            *count *= left;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}
+
 /// A steady stream of r events per half-life settles at r / ln 2.
 const RATE_OF_COUNT: f32 = std::f32::consts::LN_2;
+
+/// A sum that halves every day. Merges by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Daily(pub(super) f32);
+
+impl Daily {
+    /// Adds to it, as of the time that the record stands at.
+    pub fn add(&mut self, amount: f32) {
+        self.0 += amount;
+    }
+
+    /// The sum: what came within about the last day and a half.
+    #[must_use]
+    pub fn sum(&self) -> f32 {
+        self.0
+    }
+}
+
+impl Merge for Daily {
+    fn age(&mut self, elapsed: &Elapsed) {
+        self.0 *= elapsed.left_of_day();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.0 += other.0;
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -82,7 +123,8 @@ mod tests {
         let mut rates = Rates::default();
         let two_seconds = Elapsed::new(2.0);
         for _ in 0..10_000 {
-            rates.add(&two_seconds, 1.0);
+            rates.age(&two_seconds);
+            rates.add(1.0);
         }
         assert!((rates.per_minute() - 30.0).abs() < 1.0, "{rates:?}");
         assert!((rates.per_hour() / 1800.0 - 1.0).abs() < 0.05, "{rates:?}");

@@ -1,19 +1,26 @@
 //! Hours of the day in which a principal was seen.
 
+use super::decay::Elapsed;
+use super::merge::Merge;
 use super::time::Time;
 
 /// The hours (UTC) of the last 24 that had a request. Merges by union where the days agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hours {
-    day: u32,
-    today: u32,
-    yesterday: u32,
+    pub(super) day: u32,
+    pub(super) today: u32,
+    pub(super) yesterday: u32,
 }
 
 impl Hours {
     /// Notes a request.
     pub fn add(&mut self, now: Time) {
         let (day, hour) = split(now);
+        self.move_on(day);
+        self.today |= 1 << hour;
+    }
+
+    fn move_on(&mut self, day: u32) {
         match day.checked_sub(self.day) {
             Some(0) => {}
             Some(1) => (self.yesterday, self.today) = (self.today, 0),
@@ -21,7 +28,6 @@ impl Hours {
             _ => (self.yesterday, self.today) = (0, 0),
         }
         self.day = day;
-        self.today |= 1 << hour;
     }
 
     /// How many of the last 24 hours had a request, 0 to 24, seen from the last request's hour.
@@ -30,6 +36,19 @@ impl Hours {
         let (_, hour) = split(now);
         let since_this_hour_yesterday = u32::MAX << (hour + 1);
         (self.today.count_ones() + (self.yesterday & since_this_hour_yesterday).count_ones()).min(24)
+    }
+}
+
+impl Merge for Hours {
+    fn age(&mut self, _: &Elapsed) {}
+
+    fn merge(&mut self, other: &Self) {
+        let mut other = *other;
+        let newest = self.day.max(other.day);
+        self.move_on(newest);
+        other.move_on(newest);
+        self.today |= other.today;
+        self.yesterday |= other.yesterday;
     }
 }
 

@@ -1,35 +1,35 @@
 //! Times between requests: how regular they are, and how many come at once.
 
 use super::decay::Elapsed;
+use super::merge::Merge;
 
 /// A pause longer than this, in seconds, ends a session and tells nothing of its rhythm.
 const SESSION_BREAK: f64 = 600.0;
 /// Requests closer than this, in seconds, were sent side by side: no person and no sequential program that waits
-/// for a model's answer sends them so.
-const SIDE_BY_SIDE: f64 = 0.1;
+/// for a model's answer sends them so. It is more than the time in which workers tell each other of a request, so that
+/// several workers find what one would.
+pub const SIDE_BY_SIDE: f64 = 0.5;
 
 /// Sums over the intervals of about the last hour. Merges by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Intervals {
-    count: f32,
-    sum: f32,
-    squares: f32,
-    side_by_side: f32,
+    pub(super) count: f32,
+    pub(super) sum: f32,
+    pub(super) squares: f32,
+    pub(super) side_by_side: f32,
 }
 
 impl Intervals {
-    /// Counts the interval since the request before.
-    pub fn add(&mut self, elapsed: &Elapsed) {
-        if elapsed.seconds > SESSION_BREAK {
+    /// Counts the seconds since the request before.
+    pub fn add(&mut self, interval: f64) {
+        if interval > SESSION_BREAK {
             return;
         }
-        let seconds = elapsed.seconds as f32;
-        let left = elapsed.left_of_hour();
-        self.count = self.count * left + 1.0;
-        self.sum = self.sum * left + seconds;
-        self.squares = self.squares * left + seconds * seconds;
-        let close = if elapsed.seconds < SIDE_BY_SIDE { 1.0 } else { 0.0 };
-        self.side_by_side = self.side_by_side * left + close;
+        let seconds = interval as f32;
+        self.count += 1.0;
+        self.sum += seconds;
+        self.squares += seconds * seconds;
+        self.side_by_side += f32::from(u8::from(interval < SIDE_BY_SIDE));
     }
 
     /// How many intervals of about the last hour count.
@@ -49,11 +49,27 @@ impl Intervals {
         Some(variance.sqrt() / mean)
     }
 
-    /// Share of the requests that came within 0.1 s of the one before, 0 to 1, held back while there are few.
+    /// Share of the requests that came within half a second of the one before, 0 to 1, held back while there are few.
     #[must_use]
     pub fn side_by_side(&self) -> f32 {
         // Eight imagined intervals that were apart: two requests at once are no habit.
         self.side_by_side / (self.count + 8.0)
+    }
+}
+
+impl Merge for Intervals {
+    fn age(&mut self, elapsed: &Elapsed) {
+        let left = elapsed.left_of_hour();
+        for sum in [&mut self.count, &mut self.sum, &mut self.squares, &mut self.side_by_side] {
+            *sum *= left;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+        self.side_by_side += other.side_by_side;
     }
 }
 
@@ -64,7 +80,8 @@ mod tests {
     fn of(seconds: impl IntoIterator<Item = f64>) -> Intervals {
         let mut intervals = Intervals::default();
         for interval in seconds {
-            intervals.add(&Elapsed::new(interval));
+            intervals.age(&Elapsed::new(interval));
+            intervals.add(interval);
         }
         intervals
     }

@@ -1,20 +1,32 @@
-//! Remember: a bounded table of principals, each with a record of fixed size.
+//! Remember: bounded tables of who asks and what they share, with records of fixed size that fade and merge.
 //!
 //! Nothing here grows with traffic, and nothing reads a clock: time is an argument.
 #![forbid(unsafe_code)]
 
+pub mod actor;
+pub mod codec;
+pub mod debt;
 pub mod decay;
-pub mod habits;
+pub mod distinct;
+pub mod evidence;
+pub mod group;
 pub mod hours;
 pub mod intervals;
+pub mod memory;
+pub mod merge;
 pub mod record;
 pub mod table;
 pub mod time;
-pub mod variety;
 pub mod waits;
 
-pub use decay::{Elapsed, Rates};
-pub use habits::{Habit, Habits};
+pub use actor::{Actor, Sight};
+pub use debt::Debt;
+pub use decay::{Daily, Elapsed, Rates};
+pub use evidence::Evidence;
+pub use group::{Group, Member};
+pub use memory::{Memory, News};
+pub use merge::Merge;
 pub use record::Record;
 pub use table::{Table, TableEvents};
 pub use time::Time;
+pub use waits::Patience;

@@ -4,7 +4,6 @@ use ahash::RandomState;
 
 use super::record::Record;
 use super::time::Time;
-use crate::observe::Principal;
 
 /// Records a set holds. Eight keys of eight bytes fill one cache line, so a look-up costs one line and its record.
 const WAYS: usize = 8;
@@ -13,10 +12,10 @@ const WAYS: usize = 8;
 const SETS_PER_PAGE: usize = 16;
 
 #[derive(Clone)]
-struct Set {
+struct Set<R> {
     /// A principal's hash; zero is an empty place.
     keys: [u64; WAYS],
-    records: [Record; WAYS],
+    records: [R; WAYS],
 }
 
 /// How often the table took somebody in and dropped somebody, since it was last asked.
@@ -28,21 +27,21 @@ pub struct TableEvents {
     pub evictions: u64,
 }
 
-/// A bounded map from principals to records.
+/// A bounded map from principals' hashes to records.
 ///
-/// It holds a configured number of records and never more. Where a set is full, the entry with the least evidence
-/// goes, among equals the one unused for longest: a flood of fresh keys evicts fresh keys, not suspects. Its
-/// weakness: eight suspects in one set can evict each other, one in thousands of sets.
+/// It holds a configured number of records and never more. Where a set is full, the entry that is worth least goes
+/// (the one with the least evidence), among equals the one unused for longest: a flood of fresh keys evicts fresh keys, not
+/// suspects. Its weakness: eight suspects in one set can evict each other, one in thousands of sets.
 ///
 /// The place of a principal depends on a random seed, so that nobody can aim keys at one set.
-pub struct Table {
-    pages: Box<[Option<Box<[Set]>>]>,
+pub struct Table<R> {
+    pages: Box<[Option<Box<[Set<R>]>>]>,
     set_mask: usize,
     hasher: RandomState,
     events: TableEvents,
 }
 
-impl Table {
+impl<R: Record> Table<R> {
     /// A table for that many records, rounded up to a power of two and to at least 128.
     #[must_use]
     pub fn new(slots: usize, hasher: RandomState) -> Self {
@@ -64,31 +63,32 @@ impl Table {
     /// Bytes that it takes when full.
     #[must_use]
     pub fn bytes_when_full(&self) -> usize {
-        (self.set_mask + 1) * size_of::<Set>()
+        (self.set_mask + 1) * size_of::<Set<R>>()
     }
 
-    fn place(&self, principal: Principal) -> (usize, usize, u64) {
-        let set = self.hasher.hash_one(principal.id) as usize & self.set_mask;
-        (set / SETS_PER_PAGE, set % SETS_PER_PAGE, principal.id.max(1))
+    fn place(&self, id: u64) -> (usize, usize, u64) {
+        let key = id.max(1);
+        let set = self.hasher.hash_one(key) as usize & self.set_mask;
+        (set / SETS_PER_PAGE, set % SETS_PER_PAGE, key)
     }
 
-    /// The principal's record, if it is remembered.
+    /// The record of a principal's hash, if it is remembered.
     #[must_use]
-    pub fn get(&self, principal: Principal) -> Option<&Record> {
-        let (page, set, key) = self.place(principal);
+    pub fn get(&self, id: u64) -> Option<&R> {
+        let (page, set, key) = self.place(id);
         let set = self.pages.get(page)?.as_ref()?.get(set)?;
         let way = set.keys.iter().position(|&held| held == key)?;
         set.records.get(way)
     }
 
-    /// The principal's record, new if need be; whoever is least worth keeping may be dropped for it.
-    pub fn entry(&mut self, principal: Principal, now: Time) -> &mut Record {
-        let (page, set, key) = self.place(principal);
+    /// The record of a principal's hash, new if need be; whoever is least worth keeping may be dropped for it.
+    pub fn entry(&mut self, id: u64, now: Time) -> &mut R {
+        let (page, set, key) = self.place(id);
         let events = &mut self.events;
         #[allow(clippy::indexing_slicing)] // `place` masks to the number of sets, and pages × 16 are all of them
         let page = &mut self.pages[page];
         let page = page.get_or_insert_with(|| {
-            let empty = Set { keys: [0; WAYS], records: [Record::default(); WAYS] };
+            let empty = Set { keys: [0; WAYS], records: [R::default(); WAYS] };
             vec![empty; SETS_PER_PAGE].into_boxed_slice()
         });
         #[allow(clippy::indexing_slicing)] // a remainder of 16 in a page of 16
@@ -101,7 +101,7 @@ impl Table {
                 *held = key;
             }
             if let Some(record) = set.records.get_mut(way) {
-                *record = Record::default();
+                *record = R::default();
             }
             way
         });
@@ -114,11 +114,16 @@ impl Table {
         std::mem::take(&mut self.events)
     }
 
+    /// Every record with its principal's hash.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &R)> {
+        let sets = self.pages.iter().flatten().flat_map(|page| page.iter());
+        sets.flat_map(|set| set.keys.iter().copied().zip(&set.records)).filter(|(key, _)| *key != 0)
+    }
+
     /// How many principals are remembered. Walks the table: for reports, not for requests.
     #[must_use]
     pub fn len(&self) -> usize {
-        let sets = self.pages.iter().flatten().flat_map(|page| page.iter());
-        sets.flat_map(|set| set.keys).filter(|&key| key != 0).count()
+        self.iter().count()
     }
 
     /// Whether nobody is remembered.
@@ -128,10 +133,9 @@ impl Table {
     }
 }
 
-impl Set {
+impl<R: Record> Set<R> {
     fn least_worth_keeping(&self, now: Time) -> usize {
-        // Evidence in steps of half a logit: less is noise, and there the longer unused goes.
-        let worth = |record: &Record| ((record.evidence_at(now).max(0.0) * 2.0) as u32, record.last_seen);
+        let worth = |record: &R| (record.worth(now), record.last_seen());
         self.keys
             .iter()
             .position(|&key| key == 0)
@@ -146,54 +150,58 @@ impl Set {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Kind;
+    use crate::observe::hash::mix;
+    use crate::remember::{Actor, Group};
 
     const START: Time = Time(1_700_000_000_000_000_000);
 
-    fn table(slots: usize) -> Table {
+    fn table(slots: usize) -> Table<Actor> {
         Table::new(slots, RandomState::with_seeds(1, 2, 3, 4))
     }
 
-    fn key(id: u64) -> Principal {
-        Principal { kind: Kind::Credential, id }
+    fn suspect(table: &mut Table<Actor>) {
+        let suspect = table.entry(1, START);
+        suspect.stand_at(START);
+        for _ in 0..20 {
+            suspect.evidence.add(9.0, 5.0);
+        }
     }
 
     #[test]
     fn a_principal_is_found_again() {
         let mut table = table(1024);
-        table.entry(key(7), START).request(START);
-        assert_eq!(table.get(key(7)).unwrap().last_seen, START);
-        assert!(table.get(key(8)).is_none());
+        table.entry(7, START).stand_at(START);
+        assert_eq!(table.get(7).unwrap().last_seen, START);
+        assert!(table.get(8).is_none());
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn a_principal_takes_no_more_than_the_reference_says() {
-        let table = table(65_536);
-        assert!(table.bytes_when_full() / table.capacity() <= 260, "{}", table.bytes_when_full() / table.capacity());
+        let (actors, groups) = (table(65_536), Table::<Group>::new(65_536, RandomState::with_seeds(1, 2, 3, 4)));
+        let bytes = (actors.bytes_when_full() / actors.capacity(), groups.bytes_when_full() / groups.capacity());
+        assert!(bytes.0 <= 220 && bytes.1 <= 264, "{bytes:?}");
     }
 
     #[test]
     fn the_hash_zero_is_a_principal_too() {
         let mut table = table(1024);
-        table.entry(key(0), START).request(START);
-        assert!(table.get(key(0)).is_some());
+        table.entry(0, START).stand_at(START);
+        assert!(table.get(0).is_some());
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn a_flood_of_fresh_keys_stays_within_bounds_and_leaves_the_suspect() {
         let mut table = table(4096);
-        let suspect = table.entry(key(1), START);
-        suspect.request(START);
-        suspect.evidence = 3.0;
-        let flood = 1_000_000;
+        suspect(&mut table);
+        let flood = 10_000_000;
         for id in 0..flood {
             let now = START.plus_seconds(id as f64 / 1000.0);
-            table.entry(key(crate::observe::hash::mix(id)), now).request(now);
+            table.entry(mix(id), now).stand_at(now);
         }
         assert_eq!(table.len(), table.capacity());
-        assert_eq!(table.get(key(1)).map(|record| record.first_seen), Some(START));
+        assert_eq!(table.get(1).map(|record| record.first_seen), Some(START));
         let events = table.take_events();
         assert_eq!(events.insertions, flood + 1);
         assert_eq!(events.insertions - events.evictions, table.capacity() as u64);
@@ -202,13 +210,11 @@ mod tests {
     #[test]
     fn an_old_suspicion_fades_and_makes_room() {
         let mut table = table(128);
-        let suspect = table.entry(key(1), START);
-        suspect.request(START);
-        suspect.evidence = 3.0;
+        suspect(&mut table);
         for id in 0..10_000 {
             let now = START.plus_seconds(30.0 * 86_400.0 + id as f64);
-            table.entry(key(crate::observe::hash::mix(id)), now).request(now);
+            table.entry(mix(id), now).stand_at(now);
         }
-        assert!(table.get(key(1)).is_none());
+        assert!(table.get(1).is_none());
     }
 }

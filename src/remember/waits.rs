@@ -1,49 +1,80 @@
 //! What a caller does after it was asked to wait: 429 as a question.
 
 use super::decay::Elapsed;
+use super::merge::Merge;
 use super::time::Time;
 
 /// Requests this soon after a 429, in seconds, were on their way already and answer nothing.
 const IN_FLIGHT: f64 = 0.5;
 
-/// Counts of requests that kept and that broke a wait we asked for, over about a day. Merges by addition.
+/// Counts of requests that kept and that broke a wait we asked for, over about a day. Merges by addition; the open wait
+/// by the latest time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Waits {
-    asked_at: Time,
-    until: Time,
-    disregarded: f32,
-    heeded: f32,
+    /// When the wait that ends at `until` was first asked for.
+    pub(super) asked_at: Time,
+    pub(super) until: Time,
+    /// The end of the last wait that was kept: a wait that ends later is open.
+    pub(super) kept: Time,
+    pub(super) disregarded: f32,
+    pub(super) heeded: f32,
+}
+
+/// How a request answers the wait that was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// No wait was asked for, or the request was on its way already.
+    #[default]
+    Unasked,
+    /// It came while it should have waited.
+    Disregarded,
+    /// It came after the wait that ended then.
+    Kept(Time),
 }
 
 impl Waits {
     /// The caller was answered 429 and told to wait for so many seconds.
     pub fn ask(&mut self, now: Time, seconds: f64) {
         // A later 429 prolongs the wait, and the first one started it.
-        if !self.until.is_set() {
+        if !self.is_open() {
             self.asked_at = now;
         }
         self.until = self.until.max(now.plus_seconds(seconds));
     }
 
-    /// A request came.
-    pub fn add(&mut self, now: Time, elapsed: &Elapsed) {
-        let left = elapsed.left_of_day();
-        self.disregarded *= left;
-        self.heeded *= left;
-        if !self.until.is_set() {
-            return;
-        }
-        if now >= self.until {
-            self.heeded += 1.0;
-            self.until = Time::default();
+    fn is_open(&self) -> bool {
+        self.until > self.kept
+    }
+
+    /// What a request at `now` says of the caller's patience.
+    #[must_use]
+    pub fn patience(&self, now: Time) -> Patience {
+        if !self.is_open() {
+            Patience::Unasked
+        } else if now >= self.until {
+            Patience::Kept(self.until)
         } else if now.seconds_since(self.asked_at) > IN_FLIGHT {
-            self.disregarded += 1.0;
+            Patience::Disregarded
+        } else {
+            Patience::Unasked
+        }
+    }
+
+    /// Counts a request by its patience.
+    pub fn add(&mut self, patience: Patience) {
+        match patience {
+            Patience::Unasked => {}
+            Patience::Disregarded => self.disregarded += 1.0,
+            Patience::Kept(until) => {
+                self.heeded += 1.0;
+                self.kept = self.kept.max(until);
+            }
         }
     }
 
     /// The clock stepped: a wait that was asked for in the other time means nothing.
     pub fn forget_open_wait(&mut self) {
-        self.until = Time::default();
+        (self.asked_at, self.until, self.kept) = Default::default();
     }
 
     /// Share of answers that disregarded the wait, 0 to 1, held back while there are few.
@@ -56,7 +87,22 @@ impl Waits {
     /// Whether the caller was asked to wait of late, so that a retry is to be expected.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.until.is_set() || self.disregarded + self.heeded > 0.01
+        self.is_open() || self.disregarded + self.heeded > 0.01
+    }
+}
+
+impl Merge for Waits {
+    fn age(&mut self, elapsed: &Elapsed) {
+        self.disregarded *= elapsed.left_of_day();
+        self.heeded *= elapsed.left_of_day();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.asked_at = self.asked_at.max(other.asked_at);
+        self.until = self.until.max(other.until);
+        self.kept = self.kept.max(other.kept);
+        self.disregarded += other.disregarded;
+        self.heeded += other.heeded;
     }
 }
 
@@ -71,7 +117,7 @@ mod tests {
         for _ in 0..10 {
             waits.ask(now, 2.0);
             for &seconds in requests {
-                waits.add(now.plus_seconds(seconds), &Elapsed::new(seconds));
+                waits.add(waits.patience(now.plus_seconds(seconds)));
             }
             now = now.plus_seconds(10.0);
         }
@@ -91,7 +137,7 @@ mod tests {
         let mut waits = Waits::default();
         let now = Time(1_700_000_000_000_000_000);
         waits.ask(now, 2.0);
-        waits.add(now.plus_seconds(1.0), &Elapsed::new(1.0));
+        waits.add(waits.patience(now.plus_seconds(1.0)));
         assert!(waits.disregard() <= 0.2);
     }
 }

@@ -4,10 +4,10 @@
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::config::Policy;
-use scarecrow::judge::Contributions;
-use scarecrow::judge::features::FEATURES;
-use scarecrow::observe::{Principal, contradiction};
-use scarecrow::remember::{Rates, Record};
+use scarecrow::judge::cluster::{self, CLUSTER_FEATURES};
+use scarecrow::judge::{Cluster, Contributions, FEATURES};
+use scarecrow::observe::{Link, Observation, Principal, contradiction, shared};
+use scarecrow::remember::{Actor, Rates};
 use scarecrow::{Engine, Outcome};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -82,7 +82,8 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
     });
     let verdict = match outcome {
         Outcome::Judged(verdict) => {
-            facts["subject"] = subject(engine.memory().get(verdict.subject), &verdict.subject.to_string());
+            facts["subject"] = subject(engine.memory().actors().get(verdict.subject.id), &verdict.subject.to_string());
+            facts["shares"] = shares(engine, observation, policy);
             let contributions =
                 engine.contributions(observation, policy, exchange.time).unwrap_or([0.0; FEATURES.len()]);
             facts["contributions"] = contributed(&contributions, policy);
@@ -90,7 +91,7 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
                 "score": verdict.score.value(),
                 "action": verdict.action.name(),
                 "reasons": verdict.reasons.to_string(),
-                "bias": policy.model.bias,
+                "bias": policy.model.requests.bias,
                 "wait_seconds": verdict.wait,
             })
         }
@@ -103,24 +104,48 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
 }
 
 /// What is remembered of the subject, this request included.
-fn subject(record: Option<&Record>, name: &str) -> Value {
-    let Some(record) = record else { return json!({"principal": name}) };
+fn subject(actor: Option<&Actor>, name: &str) -> Value {
+    let Some(actor) = actor else { return json!({"principal": name}) };
     let rates = |rates: &Rates| json!({"minute": rates.per_minute(), "hour": rates.per_hour(), "day": rates.per_day()});
     json!({
         "principal": name,
-        "first_seen": timestamp(record.first_seen),
-        "requests": rates(&record.requests),
-        "input_tokens": rates(&record.input),
-        "output_tokens": rates(&record.output),
-        "topics": record.variety.topics(),
-        "templates": record.variety.templates(),
-        "evidence": record.evidence,
+        "first_seen": timestamp(actor.first_seen),
+        "requests": rates(&actor.requests),
+        "input_tokens": rates(&actor.input),
+        "output_tokens": rates(&actor.output),
+        "topics": actor.topics.count(),
+        "templates": actor.templates.count(),
+        "networks": actor.networks.count(),
+        "clients": actor.clients.count(),
+        "evidence": actor.evidence.log_odds(),
     })
+}
+
+/// What the request has in common with others', and how far that is suspected. By link: a link has one group here.
+fn shares(engine: &Engine, observation: &Observation, policy: &Policy) -> Value {
+    let mut groups = Map::new();
+    for (link, principal) in Link::ALL.into_iter().zip(shared(observation)) {
+        let Some(principal) = principal else { continue };
+        let Some(group) = engine.memory().groups().get(principal.id) else { continue };
+        let contributions = policy.model.cluster_contributions(&Cluster { link, group });
+        let added = CLUSTER_FEATURES.iter().zip(contributions).filter(|(_, added)| *added != 0.0);
+        let facts = json!({
+            "principal": principal.to_string(),
+            "members": group.members.count().round(),
+            "networks": group.networks.count().round(),
+            "clients": group.clients.count().round(),
+            "first_seen": timestamp(group.first_seen),
+            "log_odds": cluster::log_odds(group, &policy.model.clusters),
+            "contributions": added.map(|(feature, added)| (feature.name.to_owned(), added.into())).collect::<Map<_, _>>(),
+        });
+        groups.insert(link.name().to_owned(), facts);
+    }
+    groups.into()
 }
 
 /// Every feature that added something, the strongest first.
 fn contributed(contributions: &Contributions, policy: &Policy) -> Value {
-    let mut rows: Vec<_> = FEATURES.iter().zip(contributions).zip(policy.model.weights()).collect();
+    let mut rows: Vec<_> = FEATURES.iter().zip(contributions).zip(policy.model.requests.weights).collect();
     rows.retain(|((_, contribution), _)| **contribution != 0.0);
     rows.sort_by(|((_, a), _), ((_, b), _)| b.total_cmp(a));
     let rows = rows.into_iter().map(|((feature, contribution), weight)| {
@@ -144,6 +169,7 @@ fn text(facts: &Value) -> String {
         ("What its body asks", "conversation"),
         ("What its answer told", "answer"),
         ("What is remembered of its subject, this request included", "subject"),
+        ("What it shares with others", "shares"),
     ] {
         let mut lines = Vec::new();
         match &facts[name] {
@@ -193,7 +219,7 @@ fn verdict(facts: &Value, text: &mut String) {
     }
     let _ = writeln!(
         text,
-        "What each feature added\n\n{table}\n\nThis request's sum is {sum:.2}. The subject's evidence, an eighth of the way nearer to it with each request, is {}.\nWith the bias of {} that makes a score of {}: {}.",
+        "What each feature added\n\n{table}\n\nThis request's sum is {sum:.2}. The subject's evidence, the mean of such sums over about a day, is {}.\nWith the bias of {} that makes a score of {}: {}.",
         number(&facts["subject"]["evidence"]),
         number(&verdict["bias"]),
         number(&verdict["score"]),

@@ -8,6 +8,7 @@ mod har;
 mod hash;
 mod replay;
 mod report;
+mod simulate;
 mod statistics;
 mod traffic;
 
@@ -37,6 +38,7 @@ enum Command {
     Check(check::Arguments),
     Replay(replay::Arguments),
     Explain(explain::Arguments),
+    Simulate(simulate::Arguments),
     Hash(hash::Arguments),
     /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors
     Reference {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
         Command::Reference { json_schema } => {
             print(&if json_schema { pretty(&scarecrow::config::schema::json_schema()) } else { reference() })

@@ -75,6 +75,11 @@ pub fn policy(config: Option<&Path>, model: Option<&Path>) -> Result<Policy> {
     })
 }
 
+/// An engine whose runs repeat exactly.
+pub fn engine(policy: &Policy) -> Engine {
+    Engine::new(policy.principals, RandomState::with_seeds(1, 2, 3, 4))
+}
+
 /// A bar on a terminal, nothing elsewhere.
 pub fn progress(length: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:9} [{bar:40}] {percent:>3} %  {eta} left");
@@ -158,8 +163,7 @@ impl Traffic {
     /// Runs all exchanges through a fresh engine, in the order in which they stand. `each` sees the engine as it is
     /// right after its verdict.
     pub fn play(&self, policy: &Policy, mut each: impl FnMut(&Engine, &Exchange, &Outcome)) {
-        // Fixed, so that a replay repeats exactly.
-        let mut engine = Engine::new(policy.principals, RandomState::with_seeds(1, 2, 3, 4));
+        let mut engine = engine(policy);
         for exchange in &self.exchanges {
             let outcome = engine.request(&exchange.observation, policy, exchange.time);
             each(&engine, exchange, &outcome);
@@ -175,7 +179,7 @@ impl Traffic {
 }
 
 /// Reads a recorded request as the proxy reads a live one.
-fn observe(entry: &Entry<'_>, policy: &Policy) -> Observation {
+pub fn observe(entry: &Entry<'_>, policy: &Policy) -> Observation {
     let (authority, path) = split_url(&entry.request.url);
     // A proxy hands names over in lower case; pseudo-headers that a recorder kept stand in the URL already. Recorders
     // write bodies down as plain text, whatever their coding was.

@@ -32,6 +32,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// An answer may be long: 2,048 tokens or more.
+    #[must_use]
+    pub fn allows_long_answers(&self) -> bool {
+        self.max_tokens.is_some_and(|tokens| tokens >= 2048)
+    }
+
     /// More than one answer, or the distribution behind it: what a student model is trained on and a person never sees.
     #[must_use]
     pub fn samples(&self) -> bool {
@@ -119,6 +125,21 @@ impl Effort {
             ("auto", Effort::On),
         ];
         WORDS.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, effort)| effort)
+    }
+
+    /// A number by which efforts are told apart.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::None => 1,
+            Self::Minimal => 2,
+            Self::Low => 3,
+            Self::Medium => 4,
+            Self::High => 5,
+            Self::Highest => 6,
+            Self::On => 7,
+            Self::Budget(tokens) => 8 + u64::from(tokens),
+        }
     }
 
     /// The effort that a number of tokens means: 0 none, -1 as the model likes.

@@ -63,6 +63,12 @@ impl Cues {
         self.0 & 1 << cue as u8 != 0
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.0 != 0
+    }
+
     /// The cues, by name.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Cue::ALL.into_iter().filter(move |&cue| self.has(cue)).map(Cue::name)

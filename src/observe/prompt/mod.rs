@@ -23,7 +23,7 @@ const SUFFIX: usize = 64;
 ///
 /// They are taken from the excerpt of the text, [`HEAD`] + [`TAIL`] bytes, normalised: lower case, numbers as `0`,
 /// white space as one space. Of longer texts the middle counts by its length alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Bytes of the text in UTF-8.
     pub length: u64,

@@ -1,0 +1,250 @@
+//! `scarecrow simulate`: populations and campaigns on a virtual clock.
+
+pub mod recording;
+pub mod scenario;
+mod schedule;
+mod texts;
+
+use anyhow::{Context, Result};
+use scarecrow::config::Policy;
+use scarecrow::judge::Verdict;
+use scarecrow::observe::answer::Usage;
+use scarecrow::observe::{Answer, Kind, Observation, Principal};
+use scarecrow::remember::Time;
+use scarecrow::{Engine, Outcome};
+use serde_json::{Value, json};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use self::recording::Recording;
+use self::scenario::{Scenario, traffic_folder};
+use self::schedule::{Account, Request, Schedule};
+use self::texts::Texts;
+use crate::report::{self, Actor};
+use crate::traffic;
+
+/// Let populations of honest users and campaigns of harvesters send traffic, on a virtual clock
+///
+/// A scenario (YAML) says who sends which recorded client's sessions, when and from where. The requests go straight
+/// through the engine, and the report is that of `replay`; or, with --out, into a file of HAR lines, labelled, for
+/// `replay` and other tools. The same scenario gives the same traffic every time.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  scarecrow simulate tests/scenarios/hydra.yaml
+  scarecrow simulate tests/scenarios/hydra.yaml --json | jq .by_kind
+  scarecrow simulate tests/scenarios/hydra.yaml --out hydra.jsonl.gz && scarecrow replay hydra.jsonl.gz
+
+docs/evaluation.md describes the fields of a scenario and the processes behind them.")]
+pub struct Arguments {
+    /// The scenario
+    scenario: PathBuf,
+    /// Write HAR lines, gzipped if the name ends in .gz, in place of judging
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Another seed than the scenario's
+    #[arg(long)]
+    seed: Option<u32>,
+    /// The policy, or an Envoy configuration that holds one; without it all defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A model.json in place of the policy's
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The folder with recorded clients and texts; tests/traffic if not given
+    #[arg(long, value_name = "FOLDER")]
+    traffic: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A scenario with its recordings, ready to run.
+pub struct Simulation {
+    scenario: Scenario,
+    /// By group and traffic.
+    recordings: Vec<Vec<Recording>>,
+    texts: Texts,
+}
+
+/// One exchange of a simulation.
+pub struct Exchange<'a> {
+    /// When.
+    pub time: Time,
+    /// Index of the key, in the order in which keys appear.
+    pub account: usize,
+    /// The key.
+    pub who: Account,
+    /// The request as the filter sees it.
+    pub observation: &'a Observation,
+    /// The answer.
+    pub answer: Answer,
+}
+
+impl Simulation {
+    /// Reads a scenario and the recordings that it names.
+    pub fn read(path: &Path, folder: Option<&Path>, seed: Option<u32>, policy: &Policy) -> Result<Self> {
+        let mut scenario = Scenario::read(path)?;
+        scenario.seed = seed.unwrap_or(scenario.seed);
+        let folder = traffic_folder(folder)?;
+        let texts = Texts::read(&folder)?;
+        let recordings = scenario.groups.iter().map(|group| {
+            let uses = group.traffic.iter();
+            uses.map(|traffic| Recording::read(&folder, &traffic.client, group.versions, &texts, policy)).collect()
+        });
+        let recordings = recordings.collect::<Result<Vec<_>>>().with_context(|| path.display().to_string())?;
+        Ok(Self { scenario, recordings, texts })
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    fn schedule(&self) -> Schedule<'_> {
+        let steps = |recording: &Recording| recording.steps.len() as u32;
+        let steps = self.recordings.iter().map(|uses| uses.iter().map(steps).collect()).collect();
+        Schedule::new(&self.scenario, steps)
+    }
+
+    fn step(&self, who: Account, request: &Request) -> Result<&recording::Step> {
+        let recording = self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.traffic as usize));
+        recording.and_then(|recording| recording.steps.get(request.step as usize)).context("a step that is not recorded")
+    }
+
+    /// The name of a key, for reports and labels.
+    pub fn name(&self, who: Account) -> String {
+        let group = self.scenario.groups.get(who.group as usize).map_or("", |group| group.name.as_str());
+        match who.generation {
+            0 => format!("{group}-{}", who.number),
+            generation => format!("{group}-{}.{generation}", who.number),
+        }
+    }
+
+    fn time(&self, request: &Request) -> Time {
+        let start = self.scenario.start.as_nanosecond().try_into().unwrap_or(0);
+        Time(u64::saturating_add(start, request.at))
+    }
+
+    /// Runs the scenario from its start to its end; `each` sees every exchange in the order of time.
+    pub fn run(&self, policy: &Policy, mut each: impl FnMut(Exchange<'_>)) -> Result<()> {
+        let mut schedule = self.schedule();
+        let mut credentials: Vec<Principal> = Vec::new();
+        while let Some(request) = schedule.next_request() {
+            let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
+            while credentials.len() < schedule.accounts().len() {
+                let account = schedule.accounts().get(credentials.len()).context("a key that is not there")?;
+                let key = key(&self.name(*account));
+                credentials.push(policy.lens.secret.principal(Kind::Credential, key.as_bytes()));
+            }
+            let step = self.step(who, &request)?;
+            let mut observation = step.observation(who.version, request.session);
+            observation.credential = credentials.get(request.account as usize).copied();
+            observation.network = Some(policy.lens.secret.principal(Kind::Network, &request.network.to_le_bytes()));
+            let usage = Usage {
+                input: Some(step.prompt_bytes(request.session) / 4 + 8),
+                output: Some(request.tokens as u64),
+                is_estimated: false,
+            };
+            let answer = Answer { status: 200, usage, ..Answer::default() };
+            each(Exchange {
+                time: self.time(&request),
+                account: request.account as usize,
+                who,
+                observation: &observation,
+                answer,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the traffic as HAR lines.
+    pub fn write(&self, to: &mut dyn Write) -> Result<u64> {
+        let mut schedule = self.schedule();
+        let mut count = 0;
+        while let Some(request) = schedule.next_request() {
+            let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
+            let step = self.step(who, &request)?;
+            let mut entry = step.har(who.version, request.session, &self.texts);
+            let group = self.scenario.groups.get(who.group as usize).context("a group that is not there")?;
+            let name = self.name(who);
+            let headers = entry.pointer_mut("/request/headers").and_then(Value::as_array_mut);
+            if let Some(headers) = headers {
+                let is_anthropic = headers.iter().any(|header| header["name"].as_str() == Some("anthropic-version"));
+                let (header, value) =
+                    if is_anthropic { ("x-api-key", key(&name)) } else { ("authorization", format!("Bearer {}", key(&name))) };
+                headers.push(json!({"name": header, "value": value}));
+            }
+            entry["startedDateTime"] = report::timestamp(self.time(&request)).into();
+            // A network of its own in a range for private use (RFC 4193).
+            let [a, b, c, d] = request.network.to_be_bytes();
+            entry["_client"]["address"] = format!("fd{a:02x}:{b:02x}{c:02x}:{d:02x}00::1").into();
+            entry["_label"] = json!({"harvest": group.harvest, "campaign": group.name, "actor": name});
+            entry["_usage"] =
+                json!({"input_tokens": step.prompt_bytes(request.session) / 4 + 8, "output_tokens": request.tokens});
+            writeln!(to, "{entry}")?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// The made-up API key of a made-up actor.
+fn key(name: &str) -> String {
+    format!("sk-simulated-{name}")
+}
+
+/// Runs one exchange through an engine, as the proxy would.
+pub fn judge(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>) -> Option<Verdict> {
+    let Outcome::Judged(verdict) = engine.request(exchange.observation, policy, exchange.time) else { return None };
+    if policy.inspect_responses {
+        engine.response(verdict.subject, &exchange.answer, exchange.time);
+    }
+    Some(verdict)
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let policy = traffic::policy(arguments.config.as_deref(), arguments.model.as_deref())?;
+    let folder = arguments.traffic.as_deref();
+    let simulation = Simulation::read(&arguments.scenario, folder, arguments.seed, &policy)?;
+    if let Some(path) = &arguments.out {
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let count = if is_gzip {
+            let mut gzip = flate2::write::GzEncoder::new(BufWriter::new(file), flate2::Compression::default());
+            let count = simulation.write(&mut gzip)?;
+            gzip.finish()?.flush()?;
+            count
+        } else {
+            let mut file = BufWriter::new(file);
+            let count = simulation.write(&mut file)?;
+            file.flush()?;
+            count
+        };
+        anstream::eprintln!("{count} exchanges in {}", path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let started = Instant::now();
+    let mut engine = traffic::engine(&policy);
+    let mut actors: Vec<Actor> = Vec::new();
+    let mut exchanges = 0;
+    simulation.run(&policy, |exchange| {
+        exchanges += 1;
+        while actors.len() <= exchange.account {
+            actors.push(Actor::new(String::new(), exchange.observation.subject()));
+        }
+        let Some(actor) = actors.get_mut(exchange.account) else { return };
+        if actor.name.is_empty() {
+            let group = simulation.scenario.groups.get(exchange.who.group as usize);
+            *actor = Actor::new(simulation.name(exchange.who), exchange.observation.subject());
+            actor.learn(group.map(|group| group.harvest), group.map(|group| group.name.as_str()));
+        }
+        if let Some(verdict) = judge(&mut engine, &policy, &exchange) {
+            actor.judged(&verdict, exchange.answer.usage.output.unwrap_or(0) as f64);
+        }
+    })?;
+    actors.retain(|actor| !actor.name.is_empty());
+    let report = report::Report::new(&actors, exchanges, true, started.elapsed());
+    crate::print(&if arguments.json { crate::pretty(&report.json()) } else { report.text(&policy) })
+}

@@ -1,0 +1,391 @@
+//! When whose sessions begin: arrival processes on a virtual clock.
+//!
+//! - people and services: a Poisson process per actor whose rate follows the hour of day (thinning, Lewis and Shedler 1979);
+//!   actors differ by a log-normal factor, as customers do;
+//! - batches: closed loops of workers, so that requests come in bursts as answers return;
+//! - timers: fixed periods from a random phase;
+//! - load balancers: one Poisson process for all keys, dealt out in turn or at random.
+
+use rand::{RngExt as _, SeedableRng};
+use rand_distr::{Distribution, Exp1, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use scarecrow::observe::hash::mix;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::scenario::{Arrivals, Group, Order, Scenario, Spread, Use};
+
+/// Nanoseconds since the scenario's start.
+pub type Moment = u64;
+
+const SECOND: f64 = 1e9;
+const HOUR: f64 = 3_600.0;
+const DAY: f64 = 24.0 * HOUR;
+
+/// A key.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    /// Index of its group.
+    pub group: u32,
+    /// Its number within the group.
+    pub number: u32,
+    /// How often it was replaced before.
+    pub generation: u32,
+    /// The version of its client.
+    pub version: u32,
+    /// Its first network, among those of the group.
+    network: u32,
+    /// When it will be replaced.
+    replaced_at: Moment,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// When.
+    pub at: Moment,
+    /// Index of the key in [`Schedule::accounts`].
+    pub account: u32,
+    /// Index of the traffic in its group.
+    pub traffic: u32,
+    /// The step of the session, from 0.
+    pub step: u32,
+    /// The session.
+    pub session: u64,
+    /// The network, numbered over all groups.
+    pub network: u32,
+    /// Tokens of the answer.
+    pub tokens: f64,
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// A source makes a session begin.
+    Begin { source: u32 },
+    /// A session goes on.
+    Step { seat: u32, traffic: u32, step: u32, session: u64, worker_of: u32, network: u32 },
+}
+
+/// Somebody who makes sessions begin.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    group: u32,
+    /// The seat that it fills; of a load balancer, the first of all.
+    seat: u32,
+    /// Sessions per second where the hour is the busiest; sessions that a batch still has to begin.
+    rate: f64,
+    left: u64,
+}
+
+/// A place in a group that a key fills, until it is replaced by another.
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    account: u32,
+}
+
+const NOBODY: u32 = u32::MAX;
+
+/// All requests of a scenario, one after another.
+pub struct Schedule<'s> {
+    scenario: &'s Scenario,
+    /// How many steps a session of each group's traffic has.
+    steps: Vec<Vec<u32>>,
+    accounts: Vec<Account>,
+    seats: Vec<Seat>,
+    sources: Vec<Source>,
+    events: BinaryHeap<Reverse<(Moment, Event)>>,
+    /// For each group, its first seat and its first network.
+    first_seat: Vec<u32>,
+    first_network: Vec<u32>,
+    chance: Xoshiro256PlusPlus,
+    end: Moment,
+}
+
+impl<'s> Schedule<'s> {
+    /// The schedule of a scenario whose sessions have so many steps, by group and traffic.
+    pub fn new(scenario: &'s Scenario, steps: Vec<Vec<u32>>) -> Self {
+        let mut schedule = Self {
+            scenario,
+            steps,
+            accounts: Vec::new(),
+            seats: Vec::new(),
+            sources: Vec::new(),
+            events: BinaryHeap::new(),
+            first_seat: Vec::new(),
+            first_network: Vec::new(),
+            chance: Xoshiro256PlusPlus::seed_from_u64(mix(scenario.seed.into())),
+            end: (scenario.days * DAY * SECOND) as Moment,
+        };
+        let mut network = 0;
+        for (index, group) in scenario.groups.iter().enumerate() {
+            schedule.first_network.push(network);
+            network += if group.networks.count == 0 { group.actors } else { group.networks.count };
+            schedule.add_group(index as u32, group);
+        }
+        schedule
+    }
+
+    /// Every key so far.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    fn add_group(&mut self, index: u32, group: &Group) {
+        let first_seat = self.seats.len() as u32;
+        self.first_seat.push(first_seat);
+        let from = (group.from_day * DAY * SECOND) as Moment;
+        for number in 0..group.actors {
+            let account = self.new_account(index, number, 0, from);
+            self.seats.push(Seat { account });
+        }
+        let sources = if matches!(group.arrivals, Arrivals::Dealt { .. }) { 1 } else { group.actors };
+        for number in 0..sources {
+            let source = self.sources.len() as u32;
+            let seat = first_seat + number;
+            let (rate, first) = match group.arrivals {
+                Arrivals::Sessions { per_day, spread, .. } => {
+                    let rate = per_day / DAY * self.factor(spread) * PEAK;
+                    (rate, self.exponential() / rate)
+                }
+                Arrivals::Dealt { per_day, .. } => {
+                    let rate = per_day * f64::from(group.actors) / DAY * PEAK;
+                    (rate, self.exponential() / rate)
+                }
+                Arrivals::Batch { every_hours, .. } => {
+                    let days = group.until_day.unwrap_or(self.scenario.days).min(self.scenario.days) - group.from_day;
+                    // One run has time to end.
+                    (0.0, self.chance.random::<f64>() * every_hours.map_or(days * DAY / 2.0, |hours| hours * HOUR))
+                }
+                Arrivals::Cron { every_seconds, .. } => (0.0, self.chance.random::<f64>() * every_seconds),
+            };
+            self.sources.push(Source { group: index, seat, rate, left: 0 });
+            self.push(from + (first * SECOND) as Moment, Event::Begin { source });
+        }
+    }
+
+    fn new_account(&mut self, group_index: u32, number: u32, generation: u32, from: Moment) -> u32 {
+        let Some(group) = self.scenario.groups.get(group_index as usize) else { return 0 };
+        let networks = if group.networks.count == 0 { group.actors } else { group.networks.count };
+        let network = if group.networks.count == 0 { number } else { self.chance.random_range(0..networks) };
+        let version = self.chance.random_range(0..group.versions.max(1));
+        let life = group.replaced_after_days.map(|days| days * DAY * self.chance.random_range(0.5..1.5));
+        // Those who are there at first are of every age.
+        let life = life.map(|life| if generation == 0 { life * self.chance.random::<f64>() } else { life });
+        let replaced_at = life.map_or(Moment::MAX, |life| from.saturating_add((life * SECOND) as Moment));
+        self.accounts.push(Account { group: group_index, number, generation, version, network, replaced_at });
+        self.accounts.len() as u32 - 1
+    }
+
+    fn push(&mut self, at: Moment, event: Event) {
+        if at < self.end {
+            self.events.push(Reverse((at, event)));
+        }
+    }
+
+    fn exponential(&mut self) -> f64 {
+        Exp1.sample(&mut self.chance)
+    }
+
+    /// A log-normal factor around 1.
+    fn factor(&mut self, spread: f64) -> f64 {
+        let normal: f64 = StandardNormal.sample(&mut self.chance);
+        libm::exp(spread * normal)
+    }
+
+    fn draw(&mut self, spread: Spread) -> f64 {
+        spread.median * self.factor(spread.spread)
+    }
+
+    /// The next request.
+    pub fn next_request(&mut self) -> Option<Request> {
+        while let Some(Reverse((at, event))) = self.events.pop() {
+            let request = match event {
+                Event::Begin { source } => self.begin(at, source),
+                Event::Step { seat, traffic, step, session, worker_of, network } => {
+                    Some(self.step(at, seat, traffic, step, session, worker_of, network))
+                }
+            };
+            if request.is_some() {
+                return request;
+            }
+        }
+        None
+    }
+
+    fn begin(&mut self, at: Moment, index: u32) -> Option<Request> {
+        let source = *self.sources.get(index as usize)?;
+        let group = self.scenario.groups.get(source.group as usize)?;
+        if group.until_day.is_some_and(|day| at as f64 > day * DAY * SECOND) {
+            return None;
+        }
+        match group.arrivals {
+            Arrivals::Sessions { peak_hour, night, .. } => {
+                let pause = self.exponential() / source.rate;
+                self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
+                let is_kept = self.chance.random::<f64>() * PEAK < rate_at(at, peak_hour, night);
+                is_kept.then(|| self.session(at, source.group, source.seat, NOBODY)).flatten()
+            }
+            Arrivals::Dealt { order, spread, night, .. } => {
+                let pause = self.exponential() / source.rate;
+                self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
+                let is_kept = self.chance.random::<f64>() * PEAK < rate_at(at, 14.0, night);
+                if !is_kept {
+                    return None;
+                }
+                let dealt = self.sources.get_mut(index as usize).map(|source| {
+                    source.left += 1;
+                    source.left
+                })?;
+                let seat = match order {
+                    Order::Turn => (dealt % u64::from(group.actors)) as u32,
+                    Order::Random => self.deal(group.actors, spread, source.seat),
+                };
+                self.session(at, source.group, source.seat + seat, NOBODY)
+            }
+            Arrivals::Batch { sessions, spread, workers, answer_seconds, every_hours } => {
+                if let Some(hours) = every_hours {
+                    let pause = self.exponential() * hours * HOUR;
+                    self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
+                }
+                let left = (sessions * self.factor(spread)).ceil().max(1.0) as u64;
+                self.sources.get_mut(index as usize)?.left += left;
+                for _ in 1..workers.min(left.min(u32::MAX.into()) as u32) {
+                    // Workers start within an answer's time.
+                    let later = self.chance.random::<f64>() * answer_seconds * 0.1;
+                    let at = at + (later * SECOND) as Moment;
+                    self.next_of_batch(at, index);
+                }
+                self.next_of_batch(at, index);
+                None
+            }
+            Arrivals::Cron { every_seconds, sessions } => {
+                self.push(at + (every_seconds * SECOND) as Moment, Event::Begin { source: index });
+                self.sources.get_mut(index as usize)?.left = sessions.into();
+                self.next_of_batch(at, index);
+                None
+            }
+        }
+    }
+
+    /// A key at random; where keys are unequal, by a log-normal weight of each.
+    fn deal(&mut self, actors: u32, spread: f64, first_seat: u32) -> u32 {
+        loop {
+            let seat = self.chance.random_range(0..actors);
+            // The weight of a seat, from its number, against the largest that is likely.
+            let uniform = mix(u64::from(first_seat + seat) ^ 0x5eed) as f64 / u64::MAX as f64;
+            if spread == 0.0 || self.chance.random::<f64>() < libm::exp(-2.0 * spread * uniform) {
+                return seat;
+            }
+        }
+    }
+
+    /// A worker of a batch takes the next session, if there is one.
+    fn next_of_batch(&mut self, at: Moment, index: u32) {
+        let Some(source) = self.sources.get_mut(index as usize).filter(|source| source.left > 0) else { return };
+        source.left -= 1;
+        let (group, seat) = (source.group, source.seat);
+        if let Some(event) = self.first_step(at, group, seat, index) {
+            self.push(at, event);
+        }
+    }
+
+    fn session(&mut self, at: Moment, group: u32, seat: u32, worker_of: u32) -> Option<Request> {
+        match self.first_step(at, group, seat, worker_of)? {
+            Event::Step { seat, traffic, step, session, worker_of, network } => {
+                Some(self.step(at, seat, traffic, step, session, worker_of, network))
+            }
+            Event::Begin { .. } => None,
+        }
+    }
+
+    fn first_step(&mut self, at: Moment, group_index: u32, seat: u32, worker_of: u32) -> Option<Event> {
+        let group = self.scenario.groups.get(group_index as usize)?;
+        let traffic = self.choose(at, group)?;
+        let account = self.account(at, seat);
+        let account = *self.accounts.get(account as usize)?;
+        let networks = if group.networks.count == 0 { group.actors } else { group.networks.count };
+        let turn = self.chance.random_range(0..group.networks.per_actor.max(1));
+        let first = self.first_network.get(group_index as usize)?;
+        let network = first + (account.network + turn) % networks;
+        Some(Event::Step { seat, traffic, step: 0, session: self.chance.random(), worker_of, network })
+    }
+
+    /// The key in a seat, replaced if its time has come.
+    fn account(&mut self, at: Moment, seat: u32) -> u32 {
+        let Some(&Seat { account }) = self.seats.get(seat as usize) else { return 0 };
+        match self.accounts.get(account as usize).copied() {
+            Some(held) if at >= held.replaced_at => {
+                let new = self.new_account(held.group, held.number, held.generation + 1, at);
+                if let Some(seat) = self.seats.get_mut(seat as usize) {
+                    seat.account = new;
+                }
+                new
+            }
+            _ => account,
+        }
+    }
+
+    /// What a session of the group is about: by share among what is in use, or by turns.
+    fn choose(&mut self, at: Moment, group: &Group) -> Option<u32> {
+        let day = at as f64 / SECOND / DAY;
+        let is_in_use = |traffic: &Use| traffic.from_day <= day && traffic.until_day.is_none_or(|until| day < until);
+        if let Some(hours) = group.rotate_hours {
+            let turn = (day * 24.0 / hours) as usize % group.traffic.len();
+            return Some(turn as u32);
+        }
+        let sum: f64 = group.traffic.iter().filter(|traffic| is_in_use(traffic)).map(|traffic| traffic.share).sum();
+        let mut place = self.chance.random::<f64>() * sum;
+        for (index, traffic) in group.traffic.iter().enumerate().filter(|(_, traffic)| is_in_use(traffic)) {
+            place -= traffic.share;
+            if place <= 0.0 {
+                return Some(index as u32);
+            }
+        }
+        None
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
+    fn step(
+        &mut self,
+        at: Moment,
+        seat: u32,
+        traffic: u32,
+        step: u32,
+        session: u64,
+        worker_of: u32,
+        network: u32,
+    ) -> Request {
+        let account = self.account(at, seat);
+        let scenario = self.scenario;
+        let group_index = self.accounts.get(account as usize).map_or(0, |account| account.group as usize);
+        let group = scenario.groups.get(group_index);
+        let spread = group.and_then(|group| group.traffic.get(traffic as usize)).map_or(Spread::default(), |t| t.tokens);
+        let tokens = self.draw(spread).clamp(1.0, 64_000.0).round();
+        let steps = self.steps.get(group_index).and_then(|steps| steps.get(traffic as usize)).copied().unwrap_or(1);
+        let pause = match group.map(|group| &group.arrivals) {
+            Some(Arrivals::Sessions { think_seconds, .. }) => *think_seconds,
+            Some(Arrivals::Batch { answer_seconds, .. }) => *answer_seconds,
+            _ => 4.0,
+        };
+        let pause = pause * self.factor(0.5);
+        let later = at + (pause * SECOND) as Moment;
+        if step + 1 < steps {
+            self.push(later, Event::Step { seat, traffic, step: step + 1, session, worker_of, network });
+        } else if worker_of != NOBODY {
+            self.next_of_batch(later, worker_of);
+        }
+        Request { at, account, traffic, step, session, network, tokens }
+    }
+}
+
+/// The highest rate of the day, where the mean is 1 without a night: what thinning starts from.
+const PEAK: f64 = 2.0;
+
+/// The rate at an hour of the day, where the mean over a day is about 1 whatever is left at night.
+fn rate_at(at: Moment, peak_hour: f64, night: f64) -> f64 {
+    let hour = at as f64 / SECOND / HOUR;
+    let wave = 0.5 + 0.5 * libm::cos((hour - peak_hour) / 24.0 * std::f64::consts::TAU);
+    let (low, mean) = (night.clamp(0.0, 1.0), 0.5 * (1.0 + night.clamp(0.0, 1.0)));
+    (low + (1.0 - low) * wave) / mean
+}

@@ -1,0 +1,165 @@
+//! Clusters: what tells a group of accounts that one hand moves from people who use the same thing.
+//!
+//! Harvesting that is spread over thousands of keys stays polite on each. What gives it away is what the keys share, and
+//! how alike they are: dealt out evenly, young, each question for itself. A popular tool has as many keys behind one
+//! prompt, but its users differ in how much they ask by orders of magnitude, ask in sessions, and stay for months.
+
+use super::features::{Evidence, Feature, log_scale};
+use super::model::Weights;
+use crate::observe::{Kind, Link, Shared};
+use crate::remember::{Elapsed, Group, Merge, Time};
+
+/// What a feature of clusters may look at.
+#[derive(Clone, Copy)]
+pub struct Cluster<'a> {
+    /// What is shared.
+    pub link: Link,
+    /// Those who share it.
+    pub group: &'a Group,
+}
+
+/// A feature of clusters.
+pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
+
+/// Fewer members than this are no cluster: a team, a company's few keys.
+pub const FEWEST: f32 = 8.0;
+
+/// How many features clusters have.
+pub const COUNT: usize = 15;
+
+const fn is_link(name: &'static str, doc: &'static str, read: fn(&Cluster<'_>) -> f32) -> ClusterFeature {
+    Feature { name, evidence: Evidence::Coordination, doc, read }
+}
+
+/// Every feature of clusters. Names never change their meaning.
+pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
+    Feature {
+        name: "members",
+        evidence: Evidence::Coordination,
+        doc: "Members within a day: 8 give 0, 800 give 1, by ratio in between.",
+        read: |c| log_scale(c.group.members.count(), FEWEST, 800.0),
+    },
+    Feature {
+        name: "equal_load",
+        evidence: Evidence::Coordination,
+        doc: "How equal the members are in requests per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed.",
+        read: |c| c.group.likeness.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
+    },
+    Feature {
+        name: "equal_pace",
+        evidence: Evidence::Coordination,
+        doc: "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
+        read: |c| c.group.likeness.variances().map_or(0.0, |(_, intervals)| (1.0 - intervals / 3.0).max(0.0)),
+    },
+    Feature {
+        name: "newcomers",
+        evidence: Evidence::Coordination,
+        doc: "Share of requests from members that turned up in the last three days, if memory is older.",
+        read: |c| c.group.share(c.group.newcomers),
+    },
+    Feature {
+        name: "single_turns",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with one question and no answer before it.",
+        read: |c| c.group.share(c.group.single_turns),
+    },
+    Feature {
+        name: "cued",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests with a phrase that elicits training data.",
+        read: |c| c.group.share(c.group.cued),
+    },
+    Feature {
+        name: "sampled",
+        evidence: Evidence::Prompt,
+        doc: "Share of requests for several answers or log-probabilities.",
+        read: |c| c.group.share(c.group.sampled),
+    },
+    Feature {
+        name: "contradicting",
+        evidence: Evidence::Client,
+        doc: "Share of requests that contradict themselves.",
+        read: |c| c.group.share(c.group.contradicting),
+    },
+    Feature {
+        name: "one_client",
+        evidence: Evidence::Client,
+        doc: "All members come with one client profile: 1 for one, 0 for 16 and more.",
+        read: |c| 1.0 - log_scale(c.group.clients.count(), 1.0, 16.0),
+    },
+    Feature {
+        name: "few_networks",
+        evidence: Evidence::Coordination,
+        doc: "Members share networks: 1 if a hundred or more come from each, 0 if each comes from its own.",
+        read: |c| log_scale(c.group.members.count() / c.group.networks.count().max(1.0), 1.0, 100.0),
+    },
+    Feature {
+        name: "requests_per_member",
+        evidence: Evidence::Volume,
+        doc: "Requests per member and day: 1 gives 0, 100 give 1, by ratio in between.",
+        read: |c| log_scale(c.group.requests.sum() / c.group.members.count().max(1.0), 1.0, 100.0),
+    },
+    Feature {
+        name: "answer_length",
+        evidence: Evidence::Volume,
+        doc: "Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between.",
+        read: |c| log_scale(c.group.output.sum() / c.group.requests.sum().max(1e-9), 100.0, 3e3),
+    },
+    is_link("by_manner", "What is shared is a client profile with its options.", |c| flag(c.link == Link::Manner)),
+    is_link("by_client", "What is shared is a client profile.", |c| flag(c.link == Link::Client)),
+    is_link("by_network", "What is shared is a network.", |c| flag(c.link == Link::Network)),
+];
+
+fn flag(holds: bool) -> f32 {
+    f32::from(u8::from(holds))
+}
+
+/// What a group's features are, one after another.
+#[must_use]
+pub fn values(cluster: &Cluster<'_>) -> [f32; COUNT] {
+    CLUSTER_FEATURES.each_ref().map(|feature| (feature.read)(cluster))
+}
+
+/// What a request inherits from the groups that it belongs to: for each kind of principal, the strongest suspicion.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Inherited {
+    /// For each kind by its number, 0 to 1.
+    strongest: [f32; Kind::ALL.len() + 1],
+}
+
+/// Log-odds at which a suspicion counts whole: 400 to 1.
+const CERTAIN: f32 = 6.0;
+
+impl Inherited {
+    /// Adds what is found of a group: log-odds that one hand moves it.
+    pub fn add(&mut self, kind: Kind, log_odds: f32) {
+        if let Some(strongest) = self.strongest.get_mut(kind as usize) {
+            *strongest = strongest.max((log_odds / CERTAIN).clamp(0.0, 1.0));
+        }
+    }
+
+    /// The strongest suspicion by a kind of principal, 0 to 1.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> f32 {
+        self.strongest.get(kind as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Log-odds that one hand moves a group, as of its last request; `None` if it is no cluster.
+#[must_use]
+pub fn log_odds(group: &Group, weights: &Weights<COUNT>) -> Option<f32> {
+    (group.members.count() >= FEWEST).then(|| weights.bias + group.evidence.log_odds())
+}
+
+/// The same at a later time: suspicion fades.
+#[must_use]
+pub fn log_odds_at(group: &Group, weights: &Weights<COUNT>, now: Time) -> Option<f32> {
+    let mut evidence = group.evidence;
+    evidence.age(&Elapsed::new(now.seconds_since(group.last_seen)));
+    (group.members.count() >= FEWEST).then(|| weights.bias + evidence.log_odds())
+}
+
+/// The groups of a request with their links.
+pub fn groups(shared: &Shared) -> impl Iterator<Item = (Link, u64)> {
+    Link::ALL.into_iter().zip(shared).filter_map(|(link, principal)| principal.map(|principal| (link, principal.id)))
+}

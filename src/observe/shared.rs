@@ -1,0 +1,109 @@
+//! What a request has in common with requests of others, as hashes by which groups are remembered.
+
+use super::Observation;
+use super::conversation::{Conversation, Effort};
+use super::hash::mix;
+use super::principal::{Kind, Principal};
+
+/// Something that callers may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Link {
+    /// The system prompt, whole.
+    System,
+    /// The first 64 bytes of the user's turn, normalised. People's own prompts nearly never share so much (0 to 0.5 % of
+    /// pairs in three public sets).
+    Opening,
+    /// The first 32 bytes: pipelines with a short instruction before what varies.
+    Start,
+    /// The last 64 bytes: pipelines with the instruction after what varies.
+    Closing,
+    /// The client profile with the options and the tools: what a program's requests have in common whatever they ask.
+    Manner,
+    /// The client profile.
+    Client,
+    /// The network.
+    Network,
+}
+
+impl Link {
+    /// Every link.
+    pub const ALL: [Self; 7] =
+        [Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner, Self::Client, Self::Network];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Opening => "opening",
+            Self::Start => "start",
+            Self::Closing => "closing",
+            Self::Manner => "manner",
+            Self::Client => "client",
+            Self::Network => "network",
+        }
+    }
+
+    /// The kind of principal that it groups by.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::System | Self::Opening | Self::Start | Self::Closing => Kind::Template,
+            Self::Manner | Self::Client => Kind::Client,
+            Self::Network => Kind::Network,
+        }
+    }
+}
+
+/// What one request shares: for each [`Link`], the group that it belongs to.
+pub type Shared = [Option<Principal>; Link::ALL.len()];
+
+/// The groups of a request. Hashes of prompts and networks are keyed with the operator's secret already.
+#[must_use]
+pub fn shared(observation: &Observation) -> Shared {
+    let conversation = observation.conversation.as_deref();
+    let user = conversation.and_then(|conversation| conversation.last_user);
+    let prefix = |index: usize| user.and_then(|user| user.prefixes.get(index).copied().flatten());
+    Link::ALL.map(|link| {
+        let id = match link {
+            Link::System => conversation.and_then(|conversation| conversation.system).map(|system| system.hash),
+            Link::Opening => prefix(1),
+            Link::Start => prefix(0),
+            Link::Closing => user.and_then(|user| user.suffix),
+            Link::Manner => conversation.map(|conversation| manner(observation, conversation)),
+            Link::Client => Some(observation.client_principal.id),
+            Link::Network => observation.network.map(|network| network.id),
+        };
+        // The principals of clients and networks are known by their own hashes; the rest must not be taken for each other.
+        let own = matches!(link, Link::Client | Link::Network);
+        id.map(|id| Principal { kind: link.kind(), id: if own { id } else { mix(id ^ link as u64) } })
+    })
+}
+
+fn manner(observation: &Observation, conversation: &Conversation) -> u64 {
+    let options = &conversation.options;
+    let bits = |value: Option<f32>| value.map_or(u64::MAX, |value| u64::from(value.to_bits()));
+    let flags = [
+        options.stream,
+        options.logprobs,
+        options.prompt_logprobs,
+        options.seed.is_some(),
+        conversation.system.is_some(),
+        conversation.has_image,
+    ];
+    let flags = flags.iter().fold(0u64, |bits, &flag| bits << 1 | u64::from(flag));
+    [
+        bits(options.temperature),
+        bits(options.top_p),
+        options.n.map_or(u64::MAX, u64::from),
+        options.max_tokens.unwrap_or(u64::MAX),
+        options.top_logprobs.map_or(u64::MAX, u64::from),
+        options.schema.unwrap_or(options.format as u64),
+        conversation.tool_schema.unwrap_or_default(),
+        options.effort.map_or(0, Effort::number),
+        flags,
+    ]
+    .into_iter()
+    .fold(observation.client_principal.id, |hash, part| mix(hash ^ part))
+}

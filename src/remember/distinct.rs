@@ -1,0 +1,184 @@
+//! How many different things were seen, in fixed memory: of half a day to a day.
+
+use super::decay::Elapsed;
+use super::merge::Merge;
+use super::time::Time;
+use crate::observe::hash::mix;
+
+/// Seconds in which things are counted together. What was seen in this half day and in the one before counts.
+const SPAN: u64 = 43_200;
+
+/// Which half day a time lies in.
+fn span(now: Time) -> u32 {
+    (now.0 / 1_000_000_000 / SPAN) as u32
+}
+
+/// A set of one half day.
+trait Sketch: Copy + Default {
+    fn add(&mut self, hash: u64);
+    fn join(&mut self, other: &Self);
+}
+
+/// Two half days of a sketch. Merges by union; what is older than the half day before is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent<S> {
+    pub(super) span: u32,
+    pub(super) now: S,
+    pub(super) before: S,
+}
+
+/// A few things: linear counting over 64 places (Whang, Vander-Zanden and Taylor, ACM TODS 1990). Counts to about 266,
+/// within a tenth up to 60.
+pub type Few = Recent<Places>;
+/// Many things: HyperLogLog (Flajolet, Fusy, Gandouet and Meunier, AofA 2007) with 64 registers, within 13 % up to
+/// billions.
+pub type Many = Recent<Registers>;
+
+#[allow(private_bounds, reason = "there are two sketches")]
+impl<S: Sketch> Recent<S> {
+    /// Moves on to the half day of `now`. A clock that stepped back forgets.
+    fn move_on(&mut self, to: u32) {
+        if to != self.span {
+            self.before = if to == self.span.wrapping_add(1) { self.now } else { S::default() };
+            (self.span, self.now) = (to, S::default());
+        }
+    }
+
+    /// Notes a thing by its hash, which may be any number: it is mixed here.
+    pub fn add(&mut self, now: Time, hash: u64) {
+        self.move_on(span(now));
+        self.now.add(mix(hash));
+    }
+
+    /// Notes a thing by a hash whose highest bits are the same for things that count as one.
+    pub fn add_near(&mut self, now: Time, hash: u64) {
+        self.move_on(span(now));
+        self.now.add(hash);
+    }
+
+    fn union(&self) -> S {
+        let mut union = self.now;
+        union.join(&self.before);
+        union
+    }
+}
+
+#[allow(private_bounds, reason = "there are two sketches")]
+impl<S: Sketch> Merge for Recent<S> {
+    fn age(&mut self, _: &Elapsed) {}
+
+    fn merge(&mut self, other: &Self) {
+        // Whoever is behind moves on; a clock far ahead wins, as it does within one record.
+        let mut other = *other;
+        let newest = self.span.max(other.span);
+        self.move_on(newest);
+        other.move_on(newest);
+        self.now.join(&other.now);
+        self.before.join(&other.before);
+    }
+}
+
+/// 64 places, taken or free; as halves, for the alignment of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places(pub(super) [u32; 2]);
+
+impl Sketch for Places {
+    fn add(&mut self, hash: u64) {
+        let [low, high] = &mut self.0;
+        let half = if hash >> 63 == 0 { low } else { high };
+        *half |= 1 << (hash >> 58 & 31);
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (places, theirs) in self.0.iter_mut().zip(other.0) {
+            *places |= theirs;
+        }
+    }
+}
+
+impl Few {
+    /// How many, about.
+    #[must_use]
+    pub fn count(&self) -> f32 {
+        let free: u32 = self.union().0.iter().map(|places| places.count_zeros()).sum();
+        let free = free as f32;
+        64.0 * (64.0 / free.max(1.0)).ln()
+    }
+}
+
+/// How many registers a HyperLogLog has here.
+pub(super) const REGISTERS: usize = 64;
+
+/// For each of 64 groups of hashes the longest run of leading zeros, plus one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers(pub(super) [u8; REGISTERS]);
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self([0; REGISTERS])
+    }
+}
+
+impl Sketch for Registers {
+    fn add(&mut self, hash: u64) {
+        // Six bits choose the register, the rest of the hash is what runs are looked for in.
+        let run = ((hash << 6) | 1).leading_zeros() as u8 + 1;
+        if let Some(register) = self.0.get_mut((hash >> 58) as usize) {
+            *register = (*register).max(run);
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (register, theirs) in self.0.iter_mut().zip(other.0) {
+            *register = (*register).max(theirs);
+        }
+    }
+}
+
+impl Many {
+    /// How many, about.
+    #[must_use]
+    pub fn count(&self) -> f32 {
+        const M: f32 = REGISTERS as f32;
+        const ALPHA: f32 = 0.709;
+        let registers = self.union().0;
+        // 2^-register, put together from the exponent of a float.
+        let sum: f32 = registers.iter().map(|&run| f32::from_bits((127 - u32::from(run.min(126))) << 23)).sum();
+        let estimate = ALPHA * M * M / sum;
+        let free = registers.iter().filter(|&&run| run == 0).count();
+        if estimate <= 2.5 * M && free > 0 { M * (M / free as f32).ln() } else { estimate }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+
+    #[test]
+    fn counts_are_about_right() {
+        for count in [0u64, 1, 5, 20, 60, 200, 1_000, 20_000, 1_000_000] {
+            let (mut many, mut few) = (Many::default(), Few::default());
+            for i in 0..count {
+                many.add(START, i);
+                few.add(START, i);
+            }
+            let near = |estimate: f32, share: f32| (estimate - count as f32).abs() <= (share * count as f32).max(0.5);
+            assert!(near(many.count(), 0.26), "{count}: {}", many.count());
+            assert!(count > 60 || near(few.count(), 0.2), "{count}: {}", few.count());
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_a_day_is_forgotten() {
+        let mut few = Few::default();
+        few.add(START, 1);
+        few.add(START.plus_seconds(43_200.0), 2);
+        assert!(few.count() > 1.5);
+        few.add(START.plus_seconds(2.0 * 43_200.0), 2);
+        assert!(few.count() < 1.5, "the first is gone");
+        few.add(START, 4);
+        assert!(few.count() < 1.5, "the clock stepped back");
+    }
+}

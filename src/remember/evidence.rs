@@ -1,0 +1,94 @@
+//! Evidence: what many requests say together.
+
+use super::decay::Elapsed;
+use super::merge::Merge;
+
+/// A mean of log-odds over about a day's requests, in which requests that look like harvesting weigh more than the
+/// others, up to [`HEAVIEST`] times. Merges by addition.
+///
+/// A plain mean would let a harvester hide in its own honest traffic: at three requests in ten it would see three
+/// tenths of the evidence, and this mean nine tenths. A maximum would let one odd request decide; here as many
+/// requests without any evidence are imagined as the prior says, so that it takes a few. What it cannot do is
+/// to tell a person who asks one odd question in ten from a harvester who hides one in ten.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evidence {
+    pub(super) weighted: f32,
+    pub(super) weight: f32,
+}
+
+/// How much more a request weighs that looks like harvesting at odds of [`CERTAIN`] or more.
+const HEAVIEST: f32 = 16.0;
+/// Log-odds up to which a request weighs 1, and those from which on it weighs the most: 1 to 20, and 150 to 1.
+const LIGHT: f32 = -3.0;
+const HEAVY: f32 = 5.0;
+/// Requests without evidence that are imagined, each of the heaviest weight.
+const PRIOR: f32 = 3.0 * HEAVIEST;
+
+impl Evidence {
+    /// Adds a request: its log-odds above the model's bias, and its log-odds with the bias.
+    pub fn add(&mut self, above: f32, log_odds: f32) {
+        let weight = 1.0 + (HEAVIEST - 1.0) * ((log_odds - LIGHT) / (HEAVY - LIGHT)).clamp(0.0, 1.0);
+        self.weight += weight;
+        self.weighted += weight * above;
+    }
+
+    /// The mean: log-odds above the model's bias.
+    #[must_use]
+    pub fn log_odds(&self) -> f32 {
+        self.weighted / (self.weight + PRIOR)
+    }
+}
+
+impl Merge for Evidence {
+    fn age(&mut self, elapsed: &Elapsed) {
+        self.weighted *= elapsed.left_of_day();
+        self.weight *= elapsed.left_of_day();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.weighted += other.weighted;
+        self.weight += other.weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BIAS: f32 = -4.0;
+
+    /// The evidence of requests with so much above the bias each.
+    fn of(requests: impl IntoIterator<Item = f32>) -> f32 {
+        let mut evidence = Evidence::default();
+        for above in requests {
+            evidence.add(above, BIAS + above);
+        }
+        evidence.log_odds()
+    }
+
+    #[test]
+    fn one_odd_request_does_not_decide_and_a_habit_does() {
+        assert!(of([9.0]) < 2.0);
+        assert!(of([9.0; 4]) > 4.0);
+        assert!(of([9.0; 40]) > 8.0);
+    }
+
+    #[test]
+    fn honest_requests_between_do_not_hide_a_habit() {
+        let mixed = (0..100).map(|i| if i % 10 < 3 { 9.0 } else { 0.0 });
+        assert!(of(mixed) > 6.0);
+        let odd = (0..100).map(|i| if i % 100 == 3 { 9.0 } else { 0.0 });
+        assert!(of(odd) < 2.0);
+    }
+
+    #[test]
+    fn it_fades_with_silence() {
+        let mut evidence = Evidence::default();
+        for _ in 0..10 {
+            evidence.add(9.0, 5.0);
+        }
+        let before = evidence.log_odds();
+        evidence.age(&Elapsed::new(7.0 * 86_400.0));
+        assert!(evidence.log_odds() < before / 20.0);
+    }
+}

@@ -1,0 +1,221 @@
+//! Groups: what those who ask have in common.
+
+use super::decay::{Daily, Elapsed};
+use super::distinct::{Few, Many};
+use super::evidence::Evidence;
+use super::merge::Merge;
+use super::record::{Record, record, worth_of_evidence};
+use super::time::Time;
+use crate::observe::hash::mix;
+
+record! {
+    /// What is remembered of something that actors share: a template, a manner of asking, a client, a network.
+    pub struct Group {
+        /// Their requests.
+        requests: Daily,
+        /// Tokens of the answers to them, judged by what each actor's answers have on average.
+        output: Daily,
+        /// The actors.
+        members: Many,
+        /// The networks that they come from.
+        networks: Few,
+        /// The client profiles that they come with.
+        clients: Few,
+        /// How alike they are.
+        likeness: Likeness,
+        /// Requests of actors that turned up of late.
+        newcomers: Daily,
+        /// Requests with one question and no answer before it.
+        single_turns: Daily,
+        /// Requests with a phrase that elicits training data.
+        cued: Daily,
+        /// Requests for several answers or the distribution behind them.
+        sampled: Daily,
+        /// Requests that contradict themselves.
+        contradicting: Daily,
+        /// What its requests say together.
+        evidence: Evidence,
+        /// The order of header names that it was first seen with; of client profiles.
+        header_order: u32,
+    }
+    stepped: |_| {},
+    worth: |group, now| {
+        // A group of one is nothing that is shared: it goes first. Prompts that nobody repeats are the most of all.
+        let shared = u32::from(group.members.count() > 1.5);
+        shared + worth_of_evidence(group.evidence, now.seconds_since(group.last_seen))
+    }
+}
+
+/// One request of one actor, as its groups see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Member {
+    /// The actor.
+    pub id: u64,
+    /// Its requests per day.
+    pub requests_per_day: f32,
+    /// Seconds since its last request; `None` for the first.
+    pub interval: Option<f64>,
+    /// Tokens that its answers have on average.
+    pub tokens: f32,
+    /// Its network.
+    pub network: Option<u64>,
+    /// Its client profile.
+    pub client: u64,
+    /// It turned up of late.
+    pub is_new: bool,
+    /// It asks one question.
+    pub is_single_turn: bool,
+    /// It uses a phrase that elicits training data.
+    pub is_cued: bool,
+    /// It asks for several answers.
+    pub samples: bool,
+    /// It contradicts itself.
+    pub contradicts: bool,
+}
+
+/// An actor that is younger than this, in seconds, is a newcomer, if memory is older.
+pub const NEW: f64 = 3.0 * 86_400.0;
+/// Whoever was there when memory began may have been there long before; so many seconds later it had been seen.
+pub const SETTLED: f64 = 3.0 * 3_600.0;
+
+impl Group {
+    /// Counts a request of one of its members.
+    pub fn request(&mut self, now: Time, member: &Member) {
+        self.stand_at(now);
+        self.requests.add(1.0);
+        self.output.add(member.tokens);
+        self.members.add(now, member.id);
+        self.clients.add(now, member.client);
+        if let Some(network) = member.network {
+            self.networks.add(now, network);
+        }
+        self.likeness.add(member);
+        for (sum, holds) in [
+            (&mut self.newcomers, member.is_new),
+            (&mut self.single_turns, member.is_single_turn),
+            (&mut self.cued, member.is_cued),
+            (&mut self.sampled, member.samples),
+            (&mut self.contradicting, member.contradicts),
+        ] {
+            sum.add(f32::from(u8::from(holds)));
+        }
+    }
+
+    /// The share of its requests that a sum counts, 0 to 1.
+    #[must_use]
+    pub fn share(&self, sum: Daily) -> f32 {
+        (sum.sum() / self.requests.sum().max(1e-9)).min(1.0)
+    }
+}
+
+/// How alike the members of a group are in how often and how regularly they ask.
+///
+/// Each request is compared with the last one of another member, and half the mean square of the difference is a
+/// variance (von Neumann 1941): as rates rise and fall for all together, it sees only how members differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Likeness {
+    pub(super) pairs: Daily,
+    pub(super) rates: Daily,
+    pub(super) intervals: Daily,
+    pub(super) last: Last,
+}
+
+/// The last request, for comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Last {
+    /// A part of the member's hash; 0 for none.
+    pub member: u32,
+    /// Logarithm of its requests per day.
+    pub rate: f32,
+    /// Logarithm of its interval in seconds.
+    pub interval: f32,
+}
+
+impl Likeness {
+    fn add(&mut self, member: &Member) {
+        let Some(interval) = member.interval else { return };
+        // Workers know of each other's requests half a second late: shorter intervals are all the same.
+        let interval = interval.max(super::intervals::SIDE_BY_SIDE) as f32;
+        let this = Last {
+            member: (mix(member.id) >> 32) as u32 | 1,
+            rate: member.requests_per_day.max(1e-3).ln(),
+            interval: interval.ln(),
+        };
+        if self.last.member != 0 && self.last.member != this.member {
+            let half_square = |a: f32, b: f32| (a - b) * (a - b) / 2.0;
+            self.pairs.add(1.0);
+            self.rates.add(half_square(self.last.rate, this.rate));
+            self.intervals.add(half_square(self.last.interval, this.interval));
+        }
+        self.last = this;
+    }
+
+    /// The variances of the logarithms of rates and of intervals; `None` below 16 pairs.
+    ///
+    /// Equal members give 0 for rates. Customers of a popular tool, whose use differs by orders of magnitude, give 1 to 3.
+    /// Requests dealt out at random give π²/6 for intervals, in turn 0, people's sessions 3 and more.
+    #[must_use]
+    pub fn variances(&self) -> Option<(f32, f32)> {
+        let pairs = self.pairs.sum();
+        (pairs >= 16.0).then(|| (self.rates.sum() / pairs, self.intervals.sum() / pairs))
+    }
+}
+
+impl Merge for Likeness {
+    fn age(&mut self, elapsed: &Elapsed) {
+        for sum in [&mut self.pairs, &mut self.rates, &mut self.intervals] {
+            sum.age(elapsed);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.pairs.merge(&other.pairs);
+        self.rates.merge(&other.rates);
+        self.intervals.merge(&other.intervals);
+        // Any of the two serves; this choice is the same whichever side merges.
+        if other.last.member > self.last.member {
+            self.last = other.last;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+
+    /// A group of members, each with its rate and seconds between its requests, that ask in turn.
+    fn of(members: &[(f32, f64)]) -> Group {
+        let mut group = Group::default();
+        for i in 0..2_000u64 {
+            let id = mix(i) as usize % members.len();
+            let (requests_per_day, interval) = members[id];
+            let member = Member { id: id as u64, requests_per_day, interval: Some(interval), ..Member::default() };
+            group.request(START.plus_seconds(i as f64), &member);
+        }
+        group
+    }
+
+    #[test]
+    fn equal_members_are_alike_and_customers_are_not() {
+        let (rates, intervals) = of(&[(25.0, 3_600.0); 40]).likeness.variances().unwrap();
+        assert!(rates < 0.01 && intervals < 0.01, "{rates} {intervals}");
+        let customers: Vec<_> = (0..40).map(|i| (f32::exp(i as f32 * 0.2), if i % 3 == 0 { 9_000.0 } else { 20.0 })).collect();
+        let (rates, intervals) = of(&customers).likeness.variances().unwrap();
+        assert!(rates > 1.0 && intervals > 3.0, "{rates} {intervals}");
+    }
+
+    #[test]
+    fn one_member_is_not_like_itself() {
+        assert_eq!(of(&[(25.0, 1.0)]).likeness.variances(), None);
+    }
+
+    #[test]
+    fn members_are_counted_whatever_the_number_of_their_requests() {
+        let group = of(&[(25.0, 60.0); 100]);
+        assert!((80.0..120.0).contains(&group.members.count()), "{}", group.members.count());
+        assert!((group.share(group.requests) - 1.0).abs() < 1e-6);
+        assert_eq!(group.share(group.cued), 0.0);
+    }
+}

@@ -1,0 +1,168 @@
+//! Memory: who asks and what they share, with what is to be told to others.
+
+use ahash::RandomState;
+use std::collections::HashMap;
+
+use super::actor::Actor;
+use super::group::Group;
+use super::record::Record;
+use super::table::{Table, TableEvents};
+use super::time::Time;
+
+/// So many records change between two exchanges at most; what changes beyond is not told. About half a megabyte.
+const MOST_NEWS: usize = 2_048;
+
+/// What a worker remembers: a table of actors and one of groups, so that neither crowds out the other.
+pub struct Memory {
+    actors: Table<Actor>,
+    groups: Table<Group>,
+    /// When it began.
+    since: Time,
+    /// What was seen here and not told yet, if there is anybody to tell.
+    news: Option<News>,
+}
+
+/// What one worker or host saw for itself since it last told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct News {
+    /// When the teller's memory began.
+    pub since: Time,
+    /// Of actors, by hash.
+    pub actors: HashMap<u64, Actor, RandomState>,
+    /// Of groups, by hash.
+    pub groups: HashMap<u64, Group, RandomState>,
+    /// Changes that found no room.
+    pub lost: u64,
+}
+
+impl News {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.actors.is_empty() && self.groups.is_empty()
+    }
+
+    /// Adds other news. For news of different requests, the order in which many are added makes no difference.
+    pub fn merge(&mut self, other: &Self) {
+        self.since = earlier(self.since, other.since);
+        for (id, actor) in &other.actors {
+            self.actors.entry(*id).or_default().merge(actor);
+        }
+        for (id, group) in &other.groups {
+            self.groups.entry(*id).or_default().merge(group);
+        }
+        self.lost += other.lost;
+    }
+}
+
+/// The earlier of two times, of which either may be unset.
+fn earlier(a: Time, b: Time) -> Time {
+    if a.is_set() && (!b.is_set() || a < b) { a } else { b }
+}
+
+fn note<R: Record>(news: &mut HashMap<u64, R, RandomState>, lost: &mut u64, id: u64, change: impl FnOnce(&mut R)) {
+    if news.len() >= MOST_NEWS && !news.contains_key(&id) {
+        *lost += 1;
+    } else {
+        change(news.entry(id).or_default());
+    }
+}
+
+impl Memory {
+    /// Memory for that many actors, and as many groups. `hasher` places them: random in production, so that nobody can
+    /// aim at a place; fixed where a run must repeat exactly.
+    #[must_use]
+    pub fn new(principals: usize, hasher: RandomState) -> Self {
+        Self {
+            actors: Table::new(principals, hasher.clone()),
+            groups: Table::new(principals, hasher),
+            since: Time::default(),
+            news: None,
+        }
+    }
+
+    /// From now on, what is seen is also kept for others until [`Memory::take_news`].
+    pub fn keep_news(&mut self) {
+        self.news.get_or_insert_default();
+    }
+
+    /// What was seen here since the last call.
+    pub fn take_news(&mut self) -> News {
+        let since = self.since;
+        let news = self.news.as_mut().map(std::mem::take).unwrap_or_default();
+        News { since, ..news }
+    }
+
+    /// Takes in what others saw.
+    pub fn learn(&mut self, news: &News, now: Time) {
+        self.since = earlier(self.since, news.since);
+        for (id, actor) in &news.actors {
+            self.actors.entry(*id, now).merge(actor);
+        }
+        for (id, group) in &news.groups {
+            self.groups.entry(*id, now).merge(group);
+        }
+    }
+
+    /// When memory began, this moment included.
+    pub fn since(&mut self, now: Time) -> Time {
+        if !self.since.is_set() || now < self.since {
+            self.since = now;
+        }
+        self.since
+    }
+
+    /// What is remembered of an actor, for a change that is made with [`Memory::change_actor`].
+    pub fn actor(&mut self, id: u64, now: Time) -> &Actor {
+        self.actors.entry(id, now)
+    }
+
+    /// Changes what is remembered of an actor, here and in what is told: `change` has to add and not to overwrite.
+    pub fn change_actor(&mut self, id: u64, now: Time, change: impl Fn(&mut Actor)) -> &Actor {
+        if let Some(news) = &mut self.news {
+            note(&mut news.actors, &mut news.lost, id, |actor| {
+                actor.stand_at(now);
+                change(actor);
+            });
+        }
+        let actor = self.actors.entry(id, now);
+        actor.stand_at(now);
+        change(actor);
+        actor
+    }
+
+    /// Changes what is remembered of a group, as [`Memory::change_actor`] does.
+    pub fn change_group(&mut self, id: u64, now: Time, change: impl Fn(&mut Group)) -> &Group {
+        if let Some(news) = &mut self.news {
+            note(&mut news.groups, &mut news.lost, id, |group| {
+                group.stand_at(now);
+                change(group);
+            });
+        }
+        let group = self.groups.entry(id, now);
+        group.stand_at(now);
+        change(group);
+        group
+    }
+
+    /// The actors.
+    #[must_use]
+    pub fn actors(&self) -> &Table<Actor> {
+        &self.actors
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &Table<Group> {
+        &self.groups
+    }
+
+    /// What happened in both tables since the last call.
+    pub fn take_events(&mut self) -> TableEvents {
+        let (actors, groups) = (self.actors.take_events(), self.groups.take_events());
+        TableEvents {
+            insertions: actors.insertions + groups.insertions,
+            evictions: actors.evictions + groups.evictions,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+"""What collects a model's answers to train another: synthetic-data pipelines, as their authors ship them."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+KEY = "sk-recorded-0000000000000000"
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TELEMETRY_ENABLED="0", TOKENIZERS_PARALLELISM="false",
+                  DEEPEVAL_TELEMETRY_OPT_OUT="YES")
+
+
+def distilabel(port, task):
+    logging.disable(logging.WARNING)
+    from distilabel.models.llms import OpenAILLM
+
+    llm = OpenAILLM(model="gpt-5", base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY, max_retries=1, timeout=60)
+    task, row = task(llm)
+    task.load()
+    try:
+        next(task.process([row]))
+    except Exception as error:  # the stand-in's answers are no good data
+        print(type(error).__name__)
+
+
+def self_instruct(port):
+    """distilabel's Self-Instruct."""
+    from distilabel.steps.tasks import SelfInstruct
+
+    distilabel(port, lambda llm: (SelfInstruct(llm=llm, num_instructions=5, application_description="An assistant"),
+                                  {"input": "⟦topic⟧ and ⟦topic:2⟧"}))
+
+
+def evol_instruct(port):
+    """distilabel's Evol-Instruct: the instruction is evolved, then answered."""
+    from distilabel.steps.tasks import EvolInstruct
+
+    distilabel(port, lambda llm: (EvolInstruct(llm=llm, num_evolutions=1, generate_answers=True), {"instruction": "⟦question⟧"}))
+
+
+def ultra_feedback(port):
+    """distilabel's UltraFeedback: answers graded by a rubric."""
+    from distilabel.steps.tasks import UltraFeedback
+
+    distilabel(port, lambda llm: (UltraFeedback(llm=llm, aspect="helpfulness"),
+                                  {"instruction": "⟦question⟧", "generations": ["⟦passage:1⟧", "⟦passage:2⟧"]}))
+
+
+def responses(port):
+    """distilabel's TextGeneration: a list of questions is answered."""
+    from distilabel.steps.tasks import TextGeneration
+
+    distilabel(port, lambda llm: (TextGeneration(llm=llm), {"instruction": "⟦question⟧"}))
+
+
+def reasoning(port):
+    """bespokelabs-curator: reasoning traces for a list of problems."""
+    import litellm
+
+    tokenizers = Path(litellm.__file__).parent / "litellm_core_utils/tokenizers"
+    os.environ.update(TIKTOKEN_CACHE_DIR=str(tokenizers), CURATOR_DISABLE_CACHE="1", CURATOR_DISABLE_RICH_DISPLAY="1")
+    from bespokelabs import curator
+
+    class Reasoner(curator.LLM):
+        def prompt(self, row):
+            return [{"role": "system", "content": "Your role as an assistant involves thoroughly exploring questions through a "
+                     "systematic long thinking process before providing the final precise and accurate solutions."},
+                    {"role": "user", "content": row["question"]}]
+
+        def parse(self, row, response):
+            return [{"trace": response}]
+
+    options = {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": KEY, "max_retries": 1, "max_requests_per_minute": 10_000,
+               "max_tokens_per_minute": 100_000_000, "require_all_responses": False, "request_timeout": 60}
+    Reasoner(model_name="gpt-5", backend="openai", backend_params=options)([{"question": "⟦problem⟧"}])
+
+
+def synthesizer(port):
+    """DeepEval's Synthesizer: inputs generated from contexts, evolved, and answered."""
+    from deepeval.models import GPTModel
+    from deepeval.synthesizer import Synthesizer
+
+    model = GPTModel(model="gpt-4o-mini", api_key=KEY, base_url=f"http://127.0.0.1:{port}/v1")
+    try:
+        Synthesizer(model=model, async_mode=False).generate_goldens_from_contexts(
+            contexts=[["⟦passage:1⟧", "⟦passage:2⟧"]], max_goldens_per_context=2, include_expected_output=True)
+    except Exception as error:
+        print(type(error).__name__, error)
+
+
+def dataset_generator(port):
+    """LlamaIndex's dataset generator: questions about documents, and their answers."""
+    from llama_index.core import Document
+    from llama_index.core.llama_dataset.generator import RagDatasetGenerator
+    from llama_index.llms.openai import OpenAI
+
+    model = OpenAI(model="gpt-4o-mini", api_base=f"http://127.0.0.1:{port}/v1", api_key=KEY)
+    generator = RagDatasetGenerator.from_documents([Document(text="⟦passage:1⟧")], llm=model, num_questions_per_chunk=2,
+                                                   show_progress=False)
+    generator.generate_dataset_from_nodes()
+
+
+def bootstrap(port):
+    """DSPy: chains of thought for a list of problems."""
+    import dspy
+
+    model = dspy.LM("openai/gpt-5-mini", api_base=f"http://127.0.0.1:{port}/v1", api_key=KEY, cache=False, temperature=1.0,
+                    max_tokens=16_000)
+    dspy.configure(lm=model)
+    try:
+        dspy.ChainOfThought("question -> answer")(question="⟦problem⟧")
+    except Exception as error:
+        print(type(error).__name__)
+
+
+def replay(port):
+    """A script of one's own that answers a data set, as many have one: no template, nothing but the questions."""
+    import asyncio
+
+    import openai
+
+    async def ask():
+        client = openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY)
+        await client.chat.completions.create(model="gpt-5", max_tokens=8192, temperature=0.7,
+                                             messages=[{"role": "user", "content": "⟦question⟧"}])
+
+    asyncio.run(ask())
+
+
+def traces(port):
+    """A script that asks for the reasoning behind finished answers, over plain HTTP: the phrase is on record."""
+    import httpx
+
+    httpx.post(f"http://127.0.0.1:{port}/v1/messages", timeout=60, headers={"x-api-key": KEY, "anthropic-version": "2023-06-01"}, json={
+        "model": "claude-opus-5", "max_tokens": 8000, "messages": [{"role": "user", "content": (
+            "Here is a question and a completed response. Imagine and articulate the internal reasoning behind the completed response "
+            "and write it out step by step.\n\nQuestion: ⟦question⟧\n\nResponse: ⟦passage⟧")}]})
+
+
+if __name__ == "__main__":
+    sys.exit("python -m record.clients records")
