@@ -4,7 +4,7 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
-use crate::judge::{Action, Cluster, Contributions, Facts, Inherited, Reasons, Score, Verdict, cluster, probability};
+use crate::judge::{Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, cluster, probability};
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::group::{NEW, SETTLED};
 use crate::remember::{Actor, Member, Memory, News, Sight, TableEvents, Time};
@@ -141,12 +141,16 @@ impl Engine {
         (inherited, header_order_changed)
     }
 
-    /// What each feature added to a verdict that was just given, for reports.
+    /// The features of a request that was just judged, for reports and for training.
     #[must_use]
-    pub fn contributions(&self, observation: &Observation, policy: &Policy, now: Time) -> Option<Contributions> {
+    pub fn values(&self, observation: &Observation, policy: &Policy, now: Time) -> Option<Contributions> {
         let actor = self.memory.actors().get(observation.subject().id)?;
-        let mut surroundings =
-            Surroundings { inherited: Inherited::default(), header_order_changed: false, offers_same_tools: false };
+        let conversation = observation.conversation.as_deref();
+        let mut surroundings = Surroundings {
+            inherited: Inherited::default(),
+            header_order_changed: false,
+            offers_same_tools: conversation.is_some_and(|asked| actor.has_offered(asked)),
+        };
         for (link, id) in cluster::groups(&shared(observation)) {
             let Some(group) = self.memory.groups().get(id) else { continue };
             if link == Link::Client {
@@ -156,7 +160,8 @@ impl Engine {
                 surroundings.inherited.add(link.kind(), log_odds);
             }
         }
-        Some(policy.model.contributions(&facts(observation, actor, &surroundings, now)))
+        let facts = facts(observation, actor, &surroundings, now);
+        Some(FEATURES.each_ref().map(|feature| (feature.read)(&facts)))
     }
 
     /// Notes that a request of this subject was answered 429 and told to wait for so many seconds, by the filter or

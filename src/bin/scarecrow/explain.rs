@@ -84,9 +84,8 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
         Outcome::Judged(verdict) => {
             facts["subject"] = subject(engine.memory().actors().get(verdict.subject.id), &verdict.subject.to_string());
             facts["shares"] = shares(engine, observation, policy);
-            let contributions =
-                engine.contributions(observation, policy, exchange.time).unwrap_or([0.0; FEATURES.len()]);
-            facts["contributions"] = contributed(&contributions, policy);
+            let values = engine.values(observation, policy, exchange.time).unwrap_or([0.0; FEATURES.len()]);
+            facts["contributions"] = contributed(&values, policy);
             json!({
                 "score": verdict.score.value(),
                 "action": verdict.action.name(),
@@ -144,17 +143,18 @@ fn shares(engine: &Engine, observation: &Observation, policy: &Policy) -> Value 
 }
 
 /// Every feature that added something, the strongest first.
-fn contributed(contributions: &Contributions, policy: &Policy) -> Value {
-    let mut rows: Vec<_> = FEATURES.iter().zip(contributions).zip(policy.model.requests.weights).collect();
-    rows.retain(|((_, contribution), _)| **contribution != 0.0);
-    rows.sort_by(|((_, a), _), ((_, b), _)| b.total_cmp(a));
-    let rows = rows.into_iter().map(|((feature, contribution), weight)| {
+fn contributed(values: &Contributions, policy: &Policy) -> Value {
+    let rows = FEATURES.iter().zip(values).zip(policy.model.requests.weights);
+    let mut rows: Vec<_> = rows.map(|((feature, value), weight)| (feature, value, weight, value * weight)).collect();
+    rows.retain(|(_, _, _, added)| *added != 0.0);
+    rows.sort_by(|(_, _, _, a), (_, _, _, b)| b.total_cmp(a));
+    let rows = rows.into_iter().map(|(feature, value, weight, added)| {
         json!({
             "feature": feature.name,
             "evidence": feature.evidence.name(),
-            "value": contribution / weight,
+            "value": value,
             "weight": weight,
-            "log_odds": contribution,
+            "log_odds": added,
             "reads": feature.doc,
         })
     });

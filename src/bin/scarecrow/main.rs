@@ -10,6 +10,7 @@ mod replay;
 mod report;
 mod simulate;
 mod statistics;
+mod train;
 mod traffic;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,7 @@ enum Command {
     Replay(replay::Arguments),
     Explain(explain::Arguments),
     Simulate(simulate::Arguments),
+    Train(train::Arguments),
     Hash(hash::Arguments),
     /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors
     Reference {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
         Command::Reference { json_schema } => {
             print(&if json_schema { pretty(&scarecrow::config::schema::json_schema()) } else { reference() })

@@ -128,6 +128,51 @@ impl Figures {
     }
 }
 
+/// What became of the actors of one campaign, or of one kind of honest use.
+#[derive(Default)]
+struct Campaign {
+    actors: usize,
+    touched: [usize; ACTIONS.len()],
+    highest: Vec<f64>,
+    tokens: f64,
+    /// Tokens before each action.
+    before: [f64; ACTIONS.len()],
+}
+
+impl Campaign {
+    fn add(&mut self, actor: &Actor) {
+        self.actors += 1;
+        self.highest.push(actor.highest);
+        self.tokens += actor.tokens;
+        for ((touched, before), first) in self.touched.iter_mut().zip(&mut self.before).zip(actor.first) {
+            *touched += usize::from(first.is_some());
+            *before += first.map_or(actor.tokens, |first| first.tokens);
+        }
+    }
+
+    fn scores(&mut self) -> [f64; 3] {
+        [0.05, 0.5, 0.95].map(|share| quantile(&mut self.highest, share).unwrap_or(0.0))
+    }
+
+    fn json(&mut self, kind: &str, campaign: &str) -> Value {
+        let [p5, p50, p95] = self.scores();
+        let leaked = self.before.map(|before| if self.tokens > 0.0 { before / self.tokens } else { 0.0 });
+        let by = |values: &[Value]| -> Value {
+            let named = ACTIONS.iter().zip(values).map(|(action, value)| (action.name().to_owned(), value.clone()));
+            Value::Object(named.collect())
+        };
+        json!({
+            "kind": kind,
+            "campaign": campaign,
+            "actors": self.actors,
+            "touched": by(&self.touched.map(Value::from)),
+            "highest_score": {"p5": p5, "p50": p50, "p95": p95},
+            "tokens": self.tokens,
+            "tokens_leaked_fraction": by(&leaked.map(Value::from)),
+        })
+    }
+}
+
 /// The whole report.
 pub struct Report<'a> {
     actors: &'a [Actor],
@@ -158,14 +203,12 @@ impl<'a> Report<'a> {
         self.exchanges as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// Actors touched and seen, by kind and campaign.
-    fn campaigns(&self) -> BTreeMap<(&'static str, &str), (usize, usize)> {
-        let mut campaigns = BTreeMap::new();
+    /// The actors of each campaign and of each kind of honest use.
+    fn campaigns(&self) -> BTreeMap<(&'static str, &str), Campaign> {
+        let mut campaigns: BTreeMap<_, Campaign> = BTreeMap::new();
         for actor in self.actors {
             let key = (actor.kind(), actor.campaign.as_deref().unwrap_or("-"));
-            let (touched, all) = campaigns.entry(key).or_insert((0, 0));
-            *touched += usize::from(actor.first.iter().any(Option::is_some));
-            *all += 1;
+            campaigns.entry(key).or_default().add(actor);
         }
         campaigns
     }
@@ -189,10 +232,9 @@ impl<'a> Report<'a> {
                 .enumerate()
                 .map(|(index, action)| (action.name().to_owned(), Figures::of(self.actors, index).json()));
             report.insert("by_action".to_owned(), Value::Object(by_action.collect()));
-            let campaigns = self.campaigns().into_iter().map(|((kind, campaign), (touched, all))| {
-                json!({"kind": kind, "campaign": campaign, "touched": touched, "actors": all})
-            });
-            report.insert("campaigns".to_owned(), campaigns.collect());
+            let by_kind = self.campaigns();
+            let by_kind = by_kind.into_iter().map(|((kind, campaign), mut figures)| figures.json(kind, campaign));
+            report.insert("by_kind".to_owned(), by_kind.collect());
         }
         report
     }
@@ -240,9 +282,15 @@ impl<'a> Report<'a> {
         }
         let _ = writeln!(out, "{table}\n");
 
-        let mut by_kind = self::table(&["kind", "campaign", "touched", "actors"]);
-        for ((kind, campaign), (touched, all)) in self.campaigns() {
-            by_kind.add_row([kind.to_owned(), campaign.to_owned(), touched.to_string(), all.to_string()]);
+        let mut by_kind =
+            self::table(&["kind", "campaign", "actors", "tag", "throttle", "reject", "leaked", "highest score p5 / p50 / p95"]);
+        for ((kind, campaign), mut figures) in self.campaigns() {
+            let [p5, p50, p95] = figures.scores();
+            let [tag, _, throttle, _, reject] = figures.touched.map(|touched| touched.to_string());
+            let [.., before, _, _] = figures.before;
+            let leaked = if kind == "harvest" { format!("{:.1} %", 100.0 * before / figures.tokens.max(1.0)) } else { "-".to_owned() };
+            let scores = format!("{p5:.0} / {p50:.0} / {p95:.0}");
+            by_kind.add_row([kind.to_owned(), campaign.to_owned(), figures.actors.to_string(), tag, throttle, reject, leaked, scores]);
         }
         let _ = writeln!(out, "{by_kind}\n");
         let of = if self.tokens_known { "output tokens" } else { "requests (no usage is recorded)" };

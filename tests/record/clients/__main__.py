@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.dialects import Reply
 from harness.origin import Origin
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,17 +24,32 @@ CLIENTS = {
     name: (environment, module, tls)
     for environment, module, tls, names in (
         (".venv", "honest", SSL, "chat assistant companion translator commits extraction classification summaries descriptions posts "
-                                 "reviewer homework"),
+                                 "reviewer homework tutor grading quiz"),
         (".venv", "honest", URLLIB3, "minutes"),
         (".venv-tools", "honest", SSL, "rag library evaluation judging agent"),
         (".venv-agent", "honest", AIOHTTP, "aider"),
         (".venv", "pipelines", SSL, "self_instruct evol_instruct ultra_feedback responses replay traces"),
         (".venv-curator", "pipelines", AIOHTTP, "reasoning"),
-        (".venv-tools", "pipelines", SSL, "synthesizer dataset_generator bootstrap"),
+        (".venv-tools", "pipelines", SSL, "synthesizer bootstrap"),
     )
     for name in names.split()
 }
+# What the stand-in answers to clients that go on only if it makes sense to them.
+ANSWERS = {
+    "synthesizer": json.dumps({"data": [{"input": "⟦question⟧"}], "input": "⟦question:2⟧", "rewritten_input": "⟦question:2⟧",
+                               "feedback": "", "score": 1, "response": "⟦passage⟧"}, ensure_ascii=False),
+    "bootstrap": "[[ ## reasoning ## ]]\n⟦passage⟧\n\n[[ ## answer ## ]]\n7\n\n[[ ## completed ## ]]",
+    "judging": '{"score": 7, "reason": "⟦passage⟧"}',
+}
 DROPPED = {"authorization", "x-api-key", "host", "connection", "content-length"}
+
+
+def said(text: str) -> Reply:
+    """An OpenAI chat completion that says this."""
+    body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "stand-in", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}}
+    return Reply([json.dumps(body, ensure_ascii=False).encode()])
 
 
 def entry(step: int, received, tls: str) -> dict:
@@ -52,6 +68,8 @@ def main(wanted: list[str]) -> int:
     for name in wanted or CLIENTS:
         environment, module, tls = CLIENTS[name]
         with Origin(latency=0) as origin:
+            if name in ANSWERS:
+                origin.reply = lambda path, request: said(ANSWERS[name])
             code = f"from record.clients import {module}; {module}.{name}({origin.port})"
             run = subprocess.run([ROOT / environment / "bin/python", "-c", code], cwd=ROOT / "tests", capture_output=True, text=True,
                                  timeout=300)

@@ -127,6 +127,33 @@ def posts(port):
         messages=[{"role": "user", "content": "Draft three posts for social media about ⟦topic⟧. Audience: ⟦topic:2⟧."}])
 
 
+def tutor(port):
+    """A tutor for pupils: it is asked to reason aloud, as tutors are."""
+    client = openai_client(port)
+    messages = [{"role": "system", "content": "You are a patient tutor. Think step by step and explain your reasoning before you give "
+                 "the answer, so that the pupil can follow."}]
+    for turn in range(1, 4):
+        messages.append({"role": "user", "content": f"⟦problem:{turn}⟧"})
+        client.chat.completions.create(model="gpt-5-mini", messages=messages, temperature=0.3)
+        messages.append({"role": "assistant", "content": f"⟦passage:{turn}⟧"})
+
+
+def grading(port):
+    """A school's job that grades essays by a rubric."""
+    openai_client(port).chat.completions.create(
+        model="gpt-5-mini", temperature=0, response_format={"type": "json_object"},
+        messages=[{"role": "system", "content": "You grade essays of pupils. Rate the essay on a scale of 1 to 5 according to the following "
+                   "rubric: argument, structure, language. Reply in JSON with a score and a sentence for each."},
+                  {"role": "user", "content": "⟦passage:1⟧ ⟦passage:2⟧"}])
+
+
+def quiz(port):
+    """A publisher's tool that writes quiz questions for a chapter."""
+    anthropic_client(port).messages.create(
+        model="claude-opus-5", max_tokens=2000, system="You work for a publisher of school books.",
+        messages=[{"role": "user", "content": "Generate ten questions with answers about the following chapter.\n\n⟦passage:1⟧\n⟦passage:2⟧"}])
+
+
 def rag(port):
     """Question answering over documents with LangChain."""
     from langchain_core.prompts import ChatPromptTemplate

@@ -88,18 +88,6 @@ def synthesizer(port):
         print(type(error).__name__, error)
 
 
-def dataset_generator(port):
-    """LlamaIndex's dataset generator: questions about documents, and their answers."""
-    from llama_index.core import Document
-    from llama_index.core.llama_dataset.generator import RagDatasetGenerator
-    from llama_index.llms.openai import OpenAI
-
-    model = OpenAI(model="gpt-4o-mini", api_base=f"http://127.0.0.1:{port}/v1", api_key=KEY)
-    generator = RagDatasetGenerator.from_documents([Document(text="⟦passage:1⟧")], llm=model, num_questions_per_chunk=2,
-                                                   show_progress=False)
-    generator.generate_dataset_from_nodes()
-
-
 def bootstrap(port):
     """DSPy: chains of thought for a list of problems."""
     import dspy

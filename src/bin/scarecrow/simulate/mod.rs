@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use self::recording::Recording;
-use self::scenario::{Scenario, traffic_folder};
+use self::scenario::{Group, Scenario, traffic_folder};
 use self::schedule::{Account, Request, Schedule};
 use self::texts::Texts;
 use crate::report::{self, Actor};
@@ -80,6 +80,8 @@ pub struct Exchange<'a> {
     pub observation: &'a Observation,
     /// The answer.
     pub answer: Answer,
+    /// It is harvesting itself, and not what a harvester's key sends in between.
+    pub harvests: bool,
 }
 
 impl Simulation {
@@ -91,15 +93,16 @@ impl Simulation {
         let texts = Texts::read(&folder)?;
         let recordings = scenario.groups.iter().map(|group| {
             let uses = group.traffic.iter();
-            uses.map(|traffic| Recording::read(&folder, &traffic.client, group.versions, &texts, policy)).collect()
+            uses.map(|traffic| Recording::read(&folder, traffic, group.versions, &texts, policy)).collect()
         });
         let recordings = recordings.collect::<Result<Vec<_>>>().with_context(|| path.display().to_string())?;
         Ok(Self { scenario, recordings, texts })
     }
 
-    /// The scenario.
-    pub fn scenario(&self) -> &Scenario {
-        &self.scenario
+    /// The group of a key.
+    pub fn group(&self, who: Account) -> &Group {
+        // Keys are made for the groups that there are.
+        self.scenario.groups.get(who.group as usize).unwrap_or_else(|| unreachable!("a key without a group"))
     }
 
     fn schedule(&self) -> Schedule<'_> {
@@ -115,11 +118,16 @@ impl Simulation {
 
     /// The name of a key, for reports and labels.
     pub fn name(&self, who: Account) -> String {
-        let group = self.scenario.groups.get(who.group as usize).map_or("", |group| group.name.as_str());
+        let group = &self.group(who).name;
         match who.generation {
             0 => format!("{group}-{}", who.number),
             generation => format!("{group}-{}.{generation}", who.number),
         }
+    }
+
+    fn harvests(&self, who: Account, request: &Request) -> bool {
+        let group = self.group(who);
+        group.harvest && !group.traffic.get(request.traffic as usize).is_some_and(|traffic| traffic.honest)
     }
 
     fn time(&self, request: &Request) -> Time {
@@ -154,6 +162,7 @@ impl Simulation {
                 who,
                 observation: &observation,
                 answer,
+                harvests: self.harvests(who, &request),
             });
         }
         Ok(())
@@ -167,7 +176,7 @@ impl Simulation {
             let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
             let step = self.step(who, &request)?;
             let mut entry = step.har(who.version, request.session, &self.texts);
-            let group = self.scenario.groups.get(who.group as usize).context("a group that is not there")?;
+            let group = self.group(who);
             let name = self.name(who);
             let headers = entry.pointer_mut("/request/headers").and_then(Value::as_array_mut);
             if let Some(headers) = headers {
@@ -236,9 +245,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         let Some(actor) = actors.get_mut(exchange.account) else { return };
         if actor.name.is_empty() {
-            let group = simulation.scenario.groups.get(exchange.who.group as usize);
+            let group = simulation.group(exchange.who);
             *actor = Actor::new(simulation.name(exchange.who), exchange.observation.subject());
-            actor.learn(group.map(|group| group.harvest), group.map(|group| group.name.as_str()));
+            actor.learn(Some(group.harvest), Some(&group.name));
         }
         if let Some(verdict) = judge(&mut engine, &policy, &exchange) {
             actor.judged(&verdict, exchange.answer.usage.output.unwrap_or(0) as f64);

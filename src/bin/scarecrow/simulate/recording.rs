@@ -8,25 +8,24 @@ use scarecrow::observe::{Kind, Observation};
 use serde_json::Value;
 use std::path::Path;
 
+use super::scenario::Use;
 use super::texts::Texts;
 use crate::har::Entry;
 use crate::traffic;
 
 /// One client: the requests of a session, in their order.
 pub struct Recording {
-    /// Its name.
-    pub name: String,
     /// The requests.
     pub steps: Vec<Step>,
 }
 
 /// One request.
 pub struct Step {
-    /// The HAR entry as it was recorded.
-    entry: Value,
+    /// The HAR entries, as each version of each client sends them.
+    entries: Vec<Value>,
     /// Its body.
     body: String,
-    /// What is observed, for each version of the client.
+    /// What is observed of each.
     observations: Vec<Observation>,
     /// What it asks, with different texts in its slots.
     variants: Vec<Conversation>,
@@ -45,25 +44,34 @@ struct Constant {
 /// How many texts are tried in the slots: enough for the counts of topics that a day's memory tells apart.
 const VARIANTS: u64 = 128;
 
+/// The entries of `clients/<name>.jsonl` in a folder.
+fn entries(folder: &Path, name: &str) -> Result<Vec<Value>> {
+    let path = folder.join("clients").join(format!("{name}.jsonl"));
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{name} is no recorded client: cannot read {}", path.display()))?;
+    let entries = text.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
+    let entries: Vec<Value> = entries.with_context(|| path.display().to_string())?;
+    if entries.is_empty() {
+        bail!("{} is empty", path.display());
+    }
+    Ok(entries)
+}
+
 impl Recording {
-    /// Reads `clients/<name>.jsonl` of a folder, for so many versions of the client.
-    pub fn read(folder: &Path, name: &str, versions: u32, texts: &Texts, policy: &Policy) -> Result<Self> {
-        let path = folder.join("clients").join(format!("{name}.jsonl"));
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("{name} is no recorded client: cannot read {}", path.display())
-        })?;
-        let steps = text.lines().map(|line| Step::new(line, versions, texts, policy)).collect::<Result<Vec<_>>>();
-        let steps = steps.with_context(|| path.display().to_string())?;
-        if steps.is_empty() {
-            bail!("{} is empty", path.display());
+    /// Reads what a group sends, for so many versions of the client.
+    pub fn read(folder: &Path, traffic: &Use, versions: u32, texts: &Texts, policy: &Policy) -> Result<Self> {
+        let mut senders = Vec::new();
+        for name in &traffic.sent_by {
+            senders.extend(entries(folder, name)?.into_iter().next());
         }
-        Ok(Self { name: name.to_owned(), steps })
+        let steps = entries(folder, &traffic.client)?;
+        let steps = steps.into_iter().map(|entry| Step::new(&entry, &senders, versions, texts, policy));
+        Ok(Self { steps: steps.collect::<Result<_>>().with_context(|| traffic.client.clone())? })
     }
 }
 
 impl Step {
-    fn new(line: &str, versions: u32, texts: &Texts, policy: &Policy) -> Result<Self> {
-        let entry: Value = serde_json::from_str(line)?;
+    fn new(entry: &Value, senders: &[Value], versions: u32, texts: &Texts, policy: &Policy) -> Result<Self> {
         let body = entry.pointer("/request/postData/text").and_then(Value::as_str).unwrap_or_default().to_owned();
         let observe = |entry: &Value, body: &str| -> Result<Observation> {
             let mut entry = entry.clone();
@@ -74,25 +82,35 @@ impl Step {
         };
         let mut variants = Vec::new();
         for seed in 0..VARIANTS {
-            let observation = observe(&entry, &texts.fill(&body, mix(seed)))?;
+            let observation = observe(entry, &texts.fill(&body, mix(seed)))?;
             variants.push(*observation.conversation.context("its body was not read")?);
         }
-        let mut observations = Vec::new();
+        let mut sent: Vec<Value> = senders.iter().map(|sender| sent_by(entry, sender)).collect();
+        if sent.is_empty() {
+            sent.push(entry.clone());
+        }
+        let mut entries = Vec::new();
         for version in 0..versions {
-            let mut versioned = entry.clone();
-            set_version(&mut versioned, version);
-            let mut observation = observe(&versioned, "{}")?;
+            entries.extend(sent.iter().cloned().map(|mut entry| {
+                set_version(&mut entry, version);
+                entry
+            }));
+        }
+        let mut observations = Vec::new();
+        for entry in &entries {
+            let mut observation = observe(entry, "{}")?;
             observation.conversation = None;
             observations.push(observation);
         }
         let constant = Constant::of(&variants);
-        Ok(Self { entry, body, observations, variants, constant })
+        Ok(Self { entries, body, observations, variants, constant })
     }
 
     /// What is observed of this step in a session. Each session has texts of its own: hashes that depend on a slot are
     /// as different between sessions as if each had another text.
     pub fn observation(&self, version: u32, session: u64) -> Observation {
-        let mut observation = self.observations.get(version as usize).or(self.observations.first()).cloned();
+        let version = version as usize % self.observations.len().max(1);
+        let mut observation = self.observations.get(version).cloned();
         let variant = self.variants.get((session % VARIANTS) as usize);
         if let (Some(observation), Some(variant)) = (&mut observation, variant) {
             let mut conversation = variant.clone();
@@ -110,8 +128,7 @@ impl Step {
 
     /// The HAR entry of this step in a session, with its texts.
     pub fn har(&self, version: u32, session: u64, texts: &Texts) -> Value {
-        let mut entry = self.entry.clone();
-        set_version(&mut entry, version);
+        let mut entry = self.entries.get(version as usize % self.entries.len().max(1)).cloned().unwrap_or_default();
         set_body(&mut entry, &texts.fill(&self.body, session));
         entry
     }
@@ -162,6 +179,14 @@ impl Constant {
             conversation.template = Some(Kind::Template.with(mix(mix(system) ^ opening)));
         }
     }
+}
+
+/// A request with the headers and the TLS of another client.
+fn sent_by(entry: &Value, sender: &Value) -> Value {
+    let mut sent = entry.clone();
+    sent["request"]["headers"] = sender["request"]["headers"].clone();
+    sent["_client"] = sender["_client"].clone();
+    sent
 }
 
 fn set_body(entry: &mut Value, body: &str) {

@@ -67,6 +67,13 @@ pub struct Use {
     /// Its share among the group's sessions, in parts.
     #[serde(default = "one_part")]
     pub share: f64,
+    /// Of a campaign, traffic that harvests nothing: what a relay's customers send through its keys.
+    #[serde(default)]
+    pub honest: bool,
+    /// Recordings with whose headers it is sent, in place of its own, by turns of the keys: the same program written with
+    /// another client.
+    #[serde(default)]
+    pub sent_by: Vec<String>,
     /// Tokens of an answer.
     #[serde(default)]
     pub tokens: Spread,

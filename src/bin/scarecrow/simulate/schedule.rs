@@ -168,7 +168,8 @@ impl<'s> Schedule<'s> {
         let Some(group) = self.scenario.groups.get(group_index as usize) else { return 0 };
         let networks = if group.networks.count == 0 { group.actors } else { group.networks.count };
         let network = if group.networks.count == 0 { number } else { self.chance.random_range(0..networks) };
-        let version = self.chance.random_range(0..group.versions.max(1));
+        let senders = group.traffic.iter().map(|traffic| traffic.sent_by.len().max(1)).max().unwrap_or(1) as u32;
+        let version = self.chance.random_range(0..group.versions.max(1) * senders);
         let life = group.replaced_after_days.map(|days| days * DAY * self.chance.random_range(0.5..1.5));
         // Those who are there at first are of every age.
         let life = life.map(|life| if generation == 0 { life * self.chance.random::<f64>() } else { life });

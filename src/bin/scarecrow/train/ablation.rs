@@ -1,0 +1,41 @@
+//! What each kind of evidence adds: the score without it, and with it alone.
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use scarecrow::judge::{Evidence, FEATURES};
+
+use super::regression::{folds_auc, mute};
+use super::samples::Samples;
+
+/// A table of areas under the ROC curve, by request, of campaigns that were held out.
+pub fn table(samples: &Samples) -> Result<String> {
+    let names = FEATURES.each_ref().map(|feature| feature.name);
+    let area = |is_muted: &dyn Fn(Evidence) -> bool| -> Result<f64> {
+        let mut samples = samples.clone();
+        for (index, feature) in FEATURES.iter().enumerate() {
+            if is_muted(feature.evidence) {
+                mute(&mut samples, index);
+            }
+        }
+        Ok(folds_auc(&samples, &names)?.auc)
+    };
+    let whole = area(&|_| false)?;
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(["evidence", "features", "alone", "without it", "it adds"]);
+    for kind in Evidence::ALL {
+        let (alone, without) = (area(&|other| other != kind)?, area(&|other| other == kind)?);
+        let count = FEATURES.iter().filter(|feature| feature.evidence == kind).count();
+        table.add_row([
+            kind.name().to_owned(),
+            count.to_string(),
+            format!("{alone:.4}"),
+            format!("{without:.4}"),
+            format!("{:+.4}", whole - without),
+        ]);
+    }
+    table.add_row(["all", &FEATURES.len().to_string(), &format!("{whole:.4}"), "", ""]);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    Ok(format!("{table}\n"))
+}

@@ -1,0 +1,109 @@
+//! Logistic regression, with what a score needs around it.
+
+use anyhow::{Result, anyhow};
+use linfa::Dataset;
+use linfa::traits::Fit;
+use linfa_logistic::LogisticRegression;
+use ndarray::{Array1, Array2};
+
+use super::samples::Samples;
+use crate::statistics::auc;
+
+/// A fitted model.
+#[derive(Clone, Debug, Default)]
+pub struct Fitted {
+    /// Log-odds before anything is known, among the samples.
+    pub bias: f64,
+    /// Log-odds that each feature adds at 1.
+    pub weights: Vec<f64>,
+}
+
+impl Fitted {
+    /// The log-odds of a sample.
+    pub fn log_odds(&self, row: &[f32]) -> f64 {
+        self.bias + self.weights.iter().zip(row).map(|(weight, value)| weight * f64::from(*value)).sum::<f64>()
+    }
+}
+
+/// How strongly large weights are held back: linfa's alpha, half the sum of squares against the sum of losses.
+const REGULARISATION: f64 = 20.0;
+/// Rounds of L-BFGS at most.
+const ROUNDS: u64 = 500;
+/// Parts that are held out, one after another.
+const FOLDS: usize = 5;
+
+/// Fits a model to samples by L2-regularised logistic regression (linfa).
+pub fn fit(samples: &Samples) -> Result<Fitted> {
+    let width = samples.rows.first().map_or(0, Vec::len);
+    let values: Vec<f64> = samples.rows.iter().flatten().map(|&value| value.into()).collect();
+    let rows = Array2::from_shape_vec((samples.len(), width), values)?;
+    let labels: Array1<bool> = samples.harvests.iter().copied().collect();
+    let model = LogisticRegression::default()
+        .alpha(REGULARISATION)
+        .max_iterations(ROUNDS)
+        .fit(&Dataset::new(rows, labels))
+        .map_err(|error| anyhow!("the regression failed: {error}"))?;
+    // linfa decides itself which of the labels counts as positive.
+    let sign = if model.labels().pos.class { 1.0 } else { -1.0 };
+    Ok(Fitted { bias: sign * model.intercept(), weights: model.params().iter().map(|weight| sign * weight).collect() })
+}
+
+/// Fits without features that would get a negative weight: nothing that a caller does may speak for it, or harvesters
+/// would do it. The kinds of clusters, `by_…`, may: they cannot be chosen.
+pub fn nothing_speaks_for(
+    samples: &Samples,
+    names: &[&str],
+    fit: &dyn Fn(&Samples) -> Result<Fitted>,
+) -> Result<Fitted> {
+    let mut samples = samples.clone();
+    loop {
+        let fitted = fit(&samples)?;
+        let mut has_changed = false;
+        for (index, (name, weight)) in names.iter().zip(&fitted.weights).enumerate() {
+            if *weight < 0.0 && !name.starts_with("by_") {
+                has_changed |= mute(&mut samples, index);
+            }
+        }
+        if !has_changed {
+            return Ok(fitted);
+        }
+    }
+}
+
+/// Silences a feature. Returns whether it had anything to say.
+pub fn mute(samples: &mut Samples, index: usize) -> bool {
+    let mut has_changed = false;
+    for value in samples.rows.iter_mut().filter_map(|row| row.get_mut(index)) {
+        has_changed |= *value != 0.0;
+        *value = 0.0;
+    }
+    has_changed
+}
+
+/// What campaigns that were held out say of a fit.
+pub struct HeldOut {
+    /// Area under the ROC curve.
+    pub auc: f64,
+    /// Platt's scaling (1999): the slope and the offset that make log-odds of campaigns that were held out true.
+    pub slope: f64,
+    pub offset: f64,
+}
+
+/// Fits to all campaigns but those of a fold, and looks at those; for each fold.
+pub fn folds_auc(samples: &Samples, names: &[&str]) -> Result<HeldOut> {
+    let mut found = Samples::default();
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    for fold in 0..FOLDS {
+        let fitted = nothing_speaks_for(&samples.part(fold, FOLDS, false), names, &fit)?;
+        let held_out = samples.part(fold, FOLDS, true);
+        for (row, harvests) in held_out.rows.iter().zip(&held_out.harvests) {
+            let log_odds = fitted.log_odds(row);
+            if *harvests { positives.push(log_odds) } else { negatives.push(log_odds) }
+            found.rows.push(vec![log_odds as f32]);
+            found.harvests.push(*harvests);
+        }
+    }
+    let platt = fit(&found)?;
+    let slope = platt.weights.first().copied().unwrap_or(1.0);
+    Ok(HeldOut { auc: auc(&positives, &negatives).unwrap_or(0.5), slope, offset: platt.bias })
+}
