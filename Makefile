@@ -6,13 +6,15 @@ SHELL := /bin/bash
 VENV := .venv
 CURATOR := .venv-curator
 RECORD := .venv-record
+TOOLS := .venv-tools
+AGENT := .venv-agent
 PYTHON := $(VENV)/bin/python
 WASM := target/scarecrow.wasm
 SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan record docs clean
+.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan record record-clients train docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -88,9 +90,23 @@ $(RECORD)/installed: tests/record/requirements.txt
 record: $(RECORD)/installed ## Record anew what SDKs send, tests/traffic/dialects.jsonl
 	@$(RECORD)/bin/python -m record
 
+record-clients: $(VENV)/installed $(CURATOR)/installed $(TOOLS)/installed $(AGENT)/installed ## Record anew what clients and pipelines send, tests/traffic/clients
+	@$(PYTHON) -m record.clients
+
+$(TOOLS)/installed: tests/record/tools.txt
+	@tests/install-python.sh $(TOOLS) $<
+	@touch $@
+
+$(AGENT)/installed: tests/record/agent.txt
+	@tests/install-python.sh $(AGENT) $<
+	@touch $@
+
+train: target/release/scarecrow ## Train the score anew, src/judge/model.json (some minutes)
+	@target/release/scarecrow train tests/scenarios/train/*.yaml --name trained-1 --date 2026-11-24 --out src/judge/model.json
+
 docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
 	@target/release/scarecrow reference > docs/policy.md
 	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
 
 clean: ## Remove everything built or installed
-	@rm -rf target $(VENV) $(CURATOR) $(RECORD)
+	@rm -rf target $(VENV) $(CURATOR) $(RECORD) $(TOOLS) $(AGENT)

@@ -135,7 +135,7 @@ impl Engine {
             let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
             let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
             if let Some(log_odds) = cluster::log_odds(group, weights) {
-                inherited.add(link.kind(), log_odds);
+                inherited.add(link, log_odds);
             }
         }
         (inherited, header_order_changed)
@@ -157,7 +157,7 @@ impl Engine {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                surroundings.inherited.add(link.kind(), log_odds);
+                surroundings.inherited.add(link, log_odds);
             }
         }
         let facts = facts(observation, actor, &surroundings, now);
@@ -215,17 +215,18 @@ fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surr
 /// The request as its groups see it.
 fn member(observation: &Observation, actor: &Actor, sight: Sight, since: Time, now: Time) -> Member {
     let asks = |holds: fn(&Conversation) -> bool| observation.conversation.as_deref().is_some_and(holds);
+    let (input, output) = actor.tokens_per_request();
     Member {
         id: observation.subject().id,
         requests_per_day: actor.requests.per_day(),
         interval: sight.interval,
-        tokens: actor.tokens_per_answer(),
+        input,
+        output,
         network: observation.network.map(|network| network.id),
         client: observation.client_principal.id,
         is_new: actor.first_seen.seconds_since(since) > SETTLED && now.seconds_since(actor.first_seen) < NEW,
         is_single_turn: asks(Conversation::is_single_turn),
         is_cued: asks(|asked| asked.cues().any()),
-        samples: asks(|asked| asked.options.samples()),
         contradicts: observation.contradictions.count() > 0,
     }
 }

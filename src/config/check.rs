@@ -359,7 +359,7 @@ mod tests {
             ),
             (
                 json!({"model": {"version": 2, "name": "m", "provenance": "", "clusters": {"bias": 0, "weights": {}}, "requests": {"bias": 99, "weights": {}}}}),
-                "model.requests.bias: 99 is not a weight; use -20 to 20",
+                "model.requests.bias: 99 is not a weight; use -30 to 30",
             ),
             (json!([]), "[] is not a policy; use an object of fields"),
             (

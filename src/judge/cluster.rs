@@ -6,7 +6,7 @@
 
 use super::features::{Evidence, Feature, log_scale};
 use super::model::Weights;
-use crate::observe::{Kind, Link, Shared};
+use crate::observe::{Link, Shared};
 use crate::remember::{Elapsed, Group, Merge, Time};
 
 /// What a feature of clusters may look at.
@@ -70,12 +70,6 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         read: |c| c.group.share(c.group.cued),
     },
     Feature {
-        name: "sampled",
-        evidence: Evidence::Prompt,
-        doc: "Share of requests for several answers or log-probabilities.",
-        read: |c| c.group.share(c.group.sampled),
-    },
-    Feature {
         name: "contradicting",
         evidence: Evidence::Client,
         doc: "Share of requests that contradict themselves.",
@@ -105,6 +99,12 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         doc: "Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between.",
         read: |c| log_scale(c.group.output.sum() / c.group.requests.sum().max(1e-9), 100.0, 3e3),
     },
+    Feature {
+        name: "output_ratio",
+        evidence: Evidence::Volume,
+        doc: "Tokens out for each token in: 0.25 give 0, 8 give 1, by ratio in between. Who digests documents takes less than they give.",
+        read: |c| log_scale(c.group.output.sum() / c.group.input.sum().max(1.0), 0.25, 8.0),
+    },
     is_link("by_manner", "What is shared is a client profile with its options.", |c| flag(c.link == Link::Manner)),
     is_link("by_client", "What is shared is a client profile.", |c| flag(c.link == Link::Client)),
     is_link("by_network", "What is shared is a network.", |c| flag(c.link == Link::Network)),
@@ -120,28 +120,34 @@ pub fn values(cluster: &Cluster<'_>) -> [f32; COUNT] {
     CLUSTER_FEATURES.each_ref().map(|feature| (feature.read)(cluster))
 }
 
-/// What a request inherits from the groups that it belongs to: for each kind of principal, the strongest suspicion.
+/// What a request inherits from the groups that it belongs to: for each link, how strongly its group is suspected.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Inherited {
-    /// For each kind by its number, 0 to 1.
-    strongest: [f32; Kind::ALL.len() + 1],
+    /// By link, 0 to 1.
+    suspicion: [f32; Link::ALL.len()],
 }
 
-/// Log-odds at which a suspicion counts whole: 400 to 1.
-const CERTAIN: f32 = 6.0;
+/// Log-odds at which a suspicion counts whole: 55 to 1.
+const CERTAIN: f32 = 4.0;
 
 impl Inherited {
     /// Adds what is found of a group: log-odds that one hand moves it.
-    pub fn add(&mut self, kind: Kind, log_odds: f32) {
-        if let Some(strongest) = self.strongest.get_mut(kind as usize) {
-            *strongest = strongest.max((log_odds / CERTAIN).clamp(0.0, 1.0));
+    pub fn add(&mut self, link: Link, log_odds: f32) {
+        if let Some(suspicion) = self.suspicion.get_mut(link as usize) {
+            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0);
         }
     }
 
-    /// The strongest suspicion by a kind of principal, 0 to 1.
+    /// The suspicion by a link, 0 to 1.
     #[must_use]
-    pub fn of(&self, kind: Kind) -> f32 {
-        self.strongest.get(kind as usize).copied().unwrap_or_default()
+    pub fn by(&self, link: Link) -> f32 {
+        self.suspicion.get(link as usize).copied().unwrap_or_default()
+    }
+
+    /// The strongest suspicion by a part of the prompt, 0 to 1.
+    #[must_use]
+    pub fn by_template(&self) -> f32 {
+        [Link::System, Link::Opening, Link::Start, Link::Closing].into_iter().map(|link| self.by(link)).fold(0.0, f32::max)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::cluster::Inherited;
 use crate::observe::prompt::Cue;
-use crate::observe::{Conversation, Family, Kind, Observation};
+use crate::observe::{Conversation, Family, Link, Observation};
 use crate::remember::{Actor, Time};
 
 /// What a feature may look at.
@@ -99,7 +99,7 @@ fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 35;
+pub const COUNT: usize = 36;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [RequestFeature; COUNT] = [
@@ -210,7 +210,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         name: "answer_length",
         evidence: Evidence::Prompt,
         doc: "Tokens of an answer, on average over about a day: 100 give 0, 3,000 give 1, by ratio in between. Weak: reports and code are long.",
-        read: |f| log_scale(f.actor.tokens_per_answer(), 100.0, 3e3),
+        read: |f| log_scale(f.actor.tokens_per_request().1, 100.0, 3e3),
     },
     Feature {
         name: "single_turn",
@@ -312,20 +312,26 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "shares_template",
         evidence: Evidence::Coordination,
-        doc: "A template that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 400 to 1 give 1.",
-        read: |f| f.inherited.of(Kind::Template),
+        doc: "A part of the prompt that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
+        read: |f| f.inherited.by_template(),
     },
     Feature {
-        name: "shares_client",
+        name: "shares_manner",
         evidence: Evidence::Coordination,
-        doc: "A client profile, or a client profile with the same options, that a suspected cluster shares, on the same scale.",
-        read: |f| f.inherited.of(Kind::Client),
+        doc: "A client profile with the same options and tools that a suspected cluster shares, on the same scale.",
+        read: |f| f.inherited.by(Link::Manner),
     },
     Feature {
         name: "shares_network",
         evidence: Evidence::Coordination,
-        doc: "A network that a suspected cluster shares, on the same scale.",
-        read: |f| f.inherited.of(Kind::Network),
+        doc: "A network that a suspected cluster shares, on the same scale. Others may use it too.",
+        read: |f| f.inherited.by(Link::Network),
+    },
+    Feature {
+        name: "shares_client",
+        evidence: Evidence::Coordination,
+        doc: "A client profile that a suspected cluster shares, on the same scale. So does everybody with the same version of the same SDK.",
+        read: |f| f.inherited.by(Link::Client),
     },
 ];
 

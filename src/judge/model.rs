@@ -31,9 +31,9 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 pub struct Logistic {
     /// Log-odds before anything is known.
-    pub bias: f32,
+    pub bias: f64,
     /// Log-odds that each feature adds at 1, by name.
-    pub weights: BTreeMap<String, f32>,
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// The format that this build reads.
@@ -143,7 +143,7 @@ pub fn probability(log_odds: f32) -> f32 {
 }
 
 /// Weights beyond this decide alone whatever else is known; they are mistakes.
-const LARGEST: f32 = 20.0;
+const LARGEST: f64 = 30.0;
 
 impl<const N: usize> Weights<N> {
     fn read(level: &str, written: &Logistic, names: &[&str; N]) -> Result<Self, ModelError> {
@@ -160,9 +160,9 @@ impl<const N: usize> Weights<N> {
     }
 }
 
-fn bounded(path: &str, value: f32) -> Result<f32, ModelError> {
+fn bounded(path: &str, value: f64) -> Result<f32, ModelError> {
     if value.abs() <= LARGEST {
-        Ok(value)
+        Ok(value as f32)
     } else {
         Err(wrong(path, format!("{value} is not a weight; use -{LARGEST} to {LARGEST}")))
     }
@@ -188,7 +188,7 @@ mod tests {
         };
         for (json, message) in [
             (file(1, 0, ""), "version: 1 is not known; this build reads 2"),
-            (file(2, 99, ""), "requests.bias: 99 is not a weight; use -20 to 20"),
+            (file(2, 99, ""), "requests.bias: 99 is not a weight; use -30 to 30"),
             (file(2, 0, r#""x":1"#), "requests.weights.x: is not a feature; known are requests_per_minute,"),
             ("{".to_owned(), "EOF"),
         ] {

@@ -118,10 +118,11 @@ impl Actor {
         evidence.log_odds()
     }
 
-    /// Tokens that an answer to it has, on average over about a day.
+    /// Tokens that its prompts and the answers to them have, on average over about a day.
     #[must_use]
-    pub fn tokens_per_answer(&self) -> f32 {
-        self.output.per_day() / self.requests.per_day().max(1e-9)
+    pub fn tokens_per_request(&self) -> (f32, f32) {
+        let requests = self.requests.per_day().max(1e-9);
+        (self.input.per_day() / requests, self.output.per_day() / requests)
     }
 }
 

@@ -13,7 +13,9 @@ record! {
     pub struct Group {
         /// Their requests.
         requests: Daily,
-        /// Tokens of the answers to them, judged by what each actor's answers have on average.
+        /// Tokens of their prompts, judged by what each actor's have on average.
+        input: Daily,
+        /// Tokens of the answers to them, judged likewise.
         output: Daily,
         /// The actors.
         members: Many,
@@ -29,8 +31,6 @@ record! {
         single_turns: Daily,
         /// Requests with a phrase that elicits training data.
         cued: Daily,
-        /// Requests for several answers or the distribution behind them.
-        sampled: Daily,
         /// Requests that contradict themselves.
         contradicting: Daily,
         /// What its requests say together.
@@ -55,8 +55,10 @@ pub struct Member {
     pub requests_per_day: f32,
     /// Seconds since its last request; `None` for the first.
     pub interval: Option<f64>,
+    /// Tokens that its prompts have on average.
+    pub input: f32,
     /// Tokens that its answers have on average.
-    pub tokens: f32,
+    pub output: f32,
     /// Its network.
     pub network: Option<u64>,
     /// Its client profile.
@@ -67,8 +69,6 @@ pub struct Member {
     pub is_single_turn: bool,
     /// It uses a phrase that elicits training data.
     pub is_cued: bool,
-    /// It asks for several answers.
-    pub samples: bool,
     /// It contradicts itself.
     pub contradicts: bool,
 }
@@ -83,7 +83,8 @@ impl Group {
     pub fn request(&mut self, now: Time, member: &Member) {
         self.stand_at(now);
         self.requests.add(1.0);
-        self.output.add(member.tokens);
+        self.input.add(member.input);
+        self.output.add(member.output);
         self.members.add(now, member.id);
         self.clients.add(now, member.client);
         if let Some(network) = member.network {
@@ -94,7 +95,6 @@ impl Group {
             (&mut self.newcomers, member.is_new),
             (&mut self.single_turns, member.is_single_turn),
             (&mut self.cued, member.is_cued),
-            (&mut self.sampled, member.samples),
             (&mut self.contradicting, member.contradicts),
         ] {
             sum.add(f32::from(u8::from(holds)));

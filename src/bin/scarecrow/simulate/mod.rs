@@ -99,6 +99,11 @@ impl Simulation {
         Ok(Self { scenario, recordings, texts })
     }
 
+    /// Whether only clusters can be learnt from it.
+    pub fn is_plain(&self) -> bool {
+        self.scenario.plain
+    }
+
     /// The group of a key.
     pub fn group(&self, who: Account) -> &Group {
         // Keys are made for the groups that there are.

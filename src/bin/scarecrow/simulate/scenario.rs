@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it shows.
-    #[serde(default)]
-    pub about: String,
+    /// What it shows; for the reader of the file.
+    #[serde(default, rename = "about")]
+    _about: String,
     /// When it begins.
     #[serde(default = "start")]
     pub start: jiff::Timestamp,
@@ -19,6 +19,9 @@ pub struct Scenario {
     /// Chance.
     #[serde(default = "one")]
     pub seed: u32,
+    /// The questions of its campaigns look like any other: only clusters can be learnt from it.
+    #[serde(default)]
+    pub plain: bool,
     /// Who takes part.
     pub groups: Vec<Group>,
 }
@@ -146,6 +149,9 @@ pub enum Arrivals {
         /// Sessions of a run.
         #[serde(default = "one")]
         sessions: u32,
+        /// How much the periods of actors differ: standard deviation of the logarithm.
+        #[serde(default)]
+        spread: f64,
     },
     /// A load balancer in front of all keys of the group: a Poisson process that is dealt out.
     Dealt {

@@ -73,8 +73,9 @@ struct Source {
     group: u32,
     /// The seat that it fills; of a load balancer, the first of all.
     seat: u32,
-    /// Sessions per second where the hour is the busiest; sessions that a batch still has to begin.
+    /// Sessions per second where the hour is the busiest; runs per second of a timer.
     rate: f64,
+    /// Sessions that a batch still has to begin; sessions that a load balancer has dealt.
     left: u64,
 }
 
@@ -157,7 +158,10 @@ impl<'s> Schedule<'s> {
                     // One run has time to end.
                     (0.0, self.chance.random::<f64>() * every_hours.map_or(days * DAY / 2.0, |hours| hours * HOUR))
                 }
-                Arrivals::Cron { every_seconds, .. } => (0.0, self.chance.random::<f64>() * every_seconds),
+                Arrivals::Cron { every_seconds, spread, .. } => {
+                    let every_seconds = every_seconds * self.factor(spread);
+                    (1.0 / every_seconds, self.chance.random::<f64>() * every_seconds)
+                }
             };
             self.sources.push(Source { group: index, seat, rate, left: 0 });
             self.push(from + (first * SECOND) as Moment, Event::Begin { source });
@@ -260,8 +264,8 @@ impl<'s> Schedule<'s> {
                 self.next_of_batch(at, index);
                 None
             }
-            Arrivals::Cron { every_seconds, sessions } => {
-                self.push(at + (every_seconds * SECOND) as Moment, Event::Begin { source: index });
+            Arrivals::Cron { sessions, .. } => {
+                self.push(at + (SECOND / source.rate) as Moment, Event::Begin { source: index });
                 self.sources.get_mut(index as usize)?.left = sessions.into();
                 self.next_of_batch(at, index);
                 None

@@ -4,7 +4,8 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::judge::{Evidence, FEATURES};
 
-use super::regression::{folds_auc, mute};
+use super::REGULARISATION;
+use super::regression::{held_out, mute};
 use super::samples::Samples;
 
 /// A table of areas under the ROC curve, by request, of campaigns that were held out.
@@ -17,7 +18,7 @@ pub fn table(samples: &Samples) -> Result<String> {
                 mute(&mut samples, index);
             }
         }
-        Ok(folds_auc(&samples, &names)?.auc)
+        Ok(held_out(&samples, &names, REGULARISATION.requests)?.auc)
     };
     let whole = area(&|_| false)?;
     let mut table = Table::new();

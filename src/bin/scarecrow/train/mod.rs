@@ -10,13 +10,13 @@ use scarecrow::judge::model::{File, Logistic, VERSION, Weights};
 use scarecrow::judge::{CLUSTER_FEATURES, FEATURES, Model};
 use scarecrow::observe::hash::{mix, public};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use self::regression::{Fitted, fit, folds_auc, nothing_speaks_for};
+use self::regression::{Fitted, held_out, mute, nothing_speaks_for};
 use self::samples::{Honest, Samples};
 use crate::simulate::Simulation;
+use crate::simulate::scenario::traffic_folder;
 use crate::statistics::quantile;
 use crate::traffic;
 
@@ -67,41 +67,49 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         samples::of_clusters(simulation, &policy, &mut clusters)?;
         bar.inc(1);
     }
-    let of_clusters = learn(&clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name))?;
+    let of_clusters = learn(&clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.clusters)?;
     policy.model.clusters = of_clusters.weights;
-    place(&simulations, &mut policy, |honest| &mut honest.clusters, |model| &mut model.clusters.bias)?;
+    for _ in 0..2 {
+        place(&simulations, &mut policy, |honest| &mut honest.clusters, |model| &mut model.clusters.bias)?;
+    }
 
     let mut requests = Samples::default();
     for simulation in &simulations {
-        samples::of_requests(simulation, &policy, &mut requests)?;
+        if !simulation.is_plain() {
+            samples::of_requests(simulation, &policy, &mut requests)?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
     if arguments.ablation {
         return crate::print(&ablation::table(&requests)?);
     }
-    let of_requests = learn(&requests, &FEATURES.each_ref().map(|feature| feature.name))?;
+    for index in INHERITED.iter().filter_map(|(name, _)| FEATURES.iter().position(|feature| feature.name == *name)) {
+        mute(&mut requests, index);
+    }
+    let of_requests = learn(&requests, &FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.requests)?;
 
     policy.model.requests = of_requests.weights;
-    place(&simulations, &mut policy, |honest| &mut honest.callers, |model| &mut model.requests.bias)?;
-
-    let mut data = 0;
-    for path in &arguments.scenarios {
-        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        data = mix(data ^ public(&text));
+    let argued = argue(&mut policy.model.requests, &requests);
+    for _ in 0..2 {
+        inherit(&mut policy.model.requests);
+        place(&simulations, &mut policy, |honest| &mut honest.callers, |model| &mut model.requests.bias)?;
     }
+
+    let data = hash_of(&arguments.scenarios, &traffic_folder(arguments.traffic.as_deref())?)?;
     let file = File {
         version: VERSION,
         name: arguments.name.clone(),
         provenance: json!({
             "trained_on": arguments.scenarios.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
-            "scenarios_hash": format!("{data:016x}"),
+            "data_hash": format!("{data:016x}"),
             "date": arguments.date,
             "clusters": of_clusters.report,
             "requests": of_requests.report,
+            "argued": argued,
         }),
-        clusters: Logistic { bias: policy.model.clusters.bias, ..of_clusters.written },
-        requests: Logistic { bias: policy.model.requests.bias, ..of_requests.written },
+        clusters: written(&policy.model.clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name)),
+        requests: written(&policy.model.requests, &FEATURES.each_ref().map(|feature| feature.name)),
     };
     let text = crate::pretty(&serde_json::to_value(&file)?);
     if let Err(problem) = Model::parse(&text) {
@@ -117,11 +125,37 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
 }
 
+/// One hash of the scenarios, and of all recordings and texts that they may use.
+fn hash_of(scenarios: &[PathBuf], folder: &Path) -> Result<u64> {
+    let mut files = scenarios.to_vec();
+    for part in ["clients", "texts"] {
+        let folder = folder.join(part);
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut names = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        names.sort();
+        files.extend(names);
+    }
+    let mut hash = 0;
+    for path in files {
+        let content = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        hash = mix(hash ^ public(&content));
+    }
+    Ok(hash)
+}
+
 struct Learnt<const N: usize> {
     weights: Weights<N>,
-    written: Logistic,
     report: serde_json::Value,
 }
+
+/// How strongly large weights are held back, on each level. Requests more: what a caller does itself has to generalise to
+/// tools that nobody has seen.
+struct Regularisation {
+    clusters: f64,
+    requests: f64,
+}
+
+const REGULARISATION: Regularisation = Regularisation { clusters: 50.0, requests: 150.0 };
 
 /// Digits that are kept of a weight: more are noise, and may differ between machines.
 const DIGITS: f64 = 100.0;
@@ -130,47 +164,100 @@ const DIGITS: f64 = 100.0;
 const HONEST_BELOW: f64 = 0.999;
 
 /// Moves a bias so that nearly all that is honest stays below even odds, whatever is believed of how many harvest.
+///
+/// Evidence weighs requests by their odds, so that a moved bias moves it too: a second round is about right.
 fn place(
     simulations: &[Simulation],
     policy: &mut Policy,
     of: impl Fn(&mut Honest) -> &mut Vec<f64>,
     bias: impl Fn(&mut Model) -> &mut f32,
 ) -> Result<()> {
-    // Evidence weighs requests by their odds, so that a moved bias moves it too: the second round is about right.
-    for _ in 0..2 {
-        let mut honest = Honest::default();
-        for simulation in simulations {
-            samples::of_honest(simulation, policy, &mut honest)?;
-        }
-        let highest = quantile(of(&mut honest), HONEST_BELOW).unwrap_or(0.0);
-        let bias = bias(&mut policy.model);
-        *bias = round(f64::from(*bias) - highest);
+    let mut honest = Honest::default();
+    for simulation in simulations {
+        samples::of_honest(simulation, policy, &mut honest)?;
     }
+    let highest = quantile(of(&mut honest), HONEST_BELOW).unwrap_or(0.0);
+    let bias = bias(&mut policy.model);
+    *bias = round(f64::from(*bias) - highest);
     Ok(())
+}
+
+/// What a request inherits from its clusters, and how much of a suspicion it inherits by each link: whole by a prompt, less
+/// by what honest callers may share with a cluster by chance. It is not fitted: a fit would give it as much as other evidence
+/// leaves over, and there has to be enough of it for members of whom nothing else is known.
+const INHERITED: [(&str, f32); 4] =
+    [("shares_template", 1.0), ("shares_manner", 0.8), ("shares_network", 0.4), ("shares_client", 0.2)];
+
+/// Log-odds to which a cluster of which there is no doubt lifts a member that nothing else speaks against: 55 to 1.
+const CERTAIN_MEMBER: f32 = 4.0;
+
+fn inherit(requests: &mut Weights<{ FEATURES.len() }>) {
+    let whole = CERTAIN_MEMBER - requests.bias;
+    for (slot, feature) in requests.weights.iter_mut().zip(&FEATURES) {
+        if let Some((_, share)) = INHERITED.iter().find(|(name, _)| *name == feature.name) {
+            *slot = round((whole * share).into());
+        }
+    }
+}
+
+/// Weights of evidence that no scenario shows, so that nothing can be learnt of it, and why. They are argued.
+const ARGUED: [(&str, f32); 8] = [
+    // Hard to do by accident, but wrappers manage.
+    ("contradictions", 4.0),
+    // Recorded pipelines disregard 0.8 to 0.9 of the waits they are told, sequential SDKs 0.2.
+    ("disregards_429", 5.0),
+    // A copied header, or an origin that fails.
+    ("retry_without_cause", 0.6),
+    // An emulation, or a proxy in between.
+    ("header_order", 0.3),
+    // What a student model learns from; evaluations ask so too.
+    ("samples", 1.0),
+    // Benchmarks are mostly run by honest people.
+    ("elicits_answers_only", 0.6),
+    // On record from campaigns; moderation work uses it too.
+    ("elicits_policy", 1.5),
+    // How much a person can ask; large customers ask more.
+    ("requests_per_minute", 0.5),
+];
+
+/// Gives the argued weights to evidence of which the samples of harvesting show nothing. Returns what it was.
+fn argue(requests: &mut Weights<{ FEATURES.len() }>, samples: &Samples) -> Vec<&'static str> {
+    let mut argued = Vec::new();
+    for (index, (slot, feature)) in requests.weights.iter_mut().zip(&FEATURES).enumerate() {
+        let Some((name, weight)) = ARGUED.iter().find(|(name, _)| *name == feature.name) else { continue };
+        if *slot == 0.0 || !samples.shows(index) {
+            *slot = *weight;
+            argued.push(*name);
+        }
+    }
+    argued
+}
+
+/// The weights as a model's file has them: those that say something, with the digits that are kept.
+fn written<const N: usize>(weights: &Weights<N>, names: &[&str; N]) -> Logistic {
+    let digits = |value: f32| (f64::from(value) * DIGITS).round() / DIGITS;
+    let said = names.iter().zip(weights.weights).filter(|(_, weight)| *weight != 0.0);
+    Logistic {
+        bias: digits(weights.bias),
+        weights: said.map(|(name, weight)| ((*name).to_owned(), digits(weight))).collect(),
+    }
 }
 
 fn round(value: f64) -> f32 {
     ((value * DIGITS).round() / DIGITS) as f32
 }
 
-fn learn<const N: usize>(samples: &Samples, names: &[&str; N]) -> Result<Learnt<N>> {
-    let Fitted { bias, weights } = nothing_speaks_for(samples, names, &|part| fit(part))?;
-    let folds = folds_auc(samples, names)?;
+fn learn<const N: usize>(samples: &Samples, names: &[&str; N], regularisation: f64) -> Result<Learnt<N>> {
+    let Fitted { bias, weights } = nothing_speaks_for(samples, names, regularisation)?;
+    let folds = held_out(samples, names, regularisation)?;
     let shift = samples.log_odds();
     let mut kept = [0.0; N];
-    let mut written = BTreeMap::new();
-    for ((slot, name), weight) in kept.iter_mut().zip(names).zip(&weights) {
-        *slot = round(*weight * folds.slope.min(1.0));
-        if *slot != 0.0 {
-            written.insert((*name).to_owned(), *slot);
-        }
+    for (slot, weight) in kept.iter_mut().zip(&weights) {
+        *slot = round(*weight);
     }
-    // Platt's scaling may make the model less sure of itself, never more: what it has not seen may be unlike all of this.
-    let calibrated = if folds.slope < 1.0 { bias * folds.slope + folds.offset } else { bias };
-    let bias = round(calibrated - shift);
+    let bias = round(bias - shift);
     Ok(Learnt {
         weights: Weights { bias, weights: kept },
-        written: Logistic { bias, weights: written },
         report: json!({
             "samples": samples.len(),
             "harvest_share": (samples.share() * 1e4).round() / 1e4,

@@ -25,21 +25,20 @@ impl Fitted {
     }
 }
 
-/// How strongly large weights are held back: linfa's alpha, half the sum of squares against the sum of losses.
-const REGULARISATION: f64 = 20.0;
 /// Rounds of L-BFGS at most.
 const ROUNDS: u64 = 500;
 /// Parts that are held out, one after another.
 const FOLDS: usize = 5;
 
-/// Fits a model to samples by L2-regularised logistic regression (linfa).
-pub fn fit(samples: &Samples) -> Result<Fitted> {
+/// Fits a model to samples by L2-regularised logistic regression (linfa). `regularisation` holds large weights back: half
+/// the sum of their squares against the sum of losses.
+pub fn fit(samples: &Samples, regularisation: f64) -> Result<Fitted> {
     let width = samples.rows.first().map_or(0, Vec::len);
     let values: Vec<f64> = samples.rows.iter().flatten().map(|&value| value.into()).collect();
     let rows = Array2::from_shape_vec((samples.len(), width), values)?;
     let labels: Array1<bool> = samples.harvests.iter().copied().collect();
     let model = LogisticRegression::default()
-        .alpha(REGULARISATION)
+        .alpha(regularisation)
         .max_iterations(ROUNDS)
         .fit(&Dataset::new(rows, labels))
         .map_err(|error| anyhow!("the regression failed: {error}"))?;
@@ -50,14 +49,10 @@ pub fn fit(samples: &Samples) -> Result<Fitted> {
 
 /// Fits without features that would get a negative weight: nothing that a caller does may speak for it, or harvesters
 /// would do it. The kinds of clusters, `by_…`, may: they cannot be chosen.
-pub fn nothing_speaks_for(
-    samples: &Samples,
-    names: &[&str],
-    fit: &dyn Fn(&Samples) -> Result<Fitted>,
-) -> Result<Fitted> {
+pub fn nothing_speaks_for(samples: &Samples, names: &[&str], regularisation: f64) -> Result<Fitted> {
     let mut samples = samples.clone();
     loop {
-        let fitted = fit(&samples)?;
+        let fitted = fit(&samples, regularisation)?;
         let mut has_changed = false;
         for (index, (name, weight)) in names.iter().zip(&fitted.weights).enumerate() {
             if *weight < 0.0 && !name.starts_with("by_") {
@@ -84,17 +79,16 @@ pub fn mute(samples: &mut Samples, index: usize) -> bool {
 pub struct HeldOut {
     /// Area under the ROC curve.
     pub auc: f64,
-    /// Platt's scaling (1999): the slope and the offset that make log-odds of campaigns that were held out true.
+    /// The slope of Platt's scaling (1999): below 1 the fit was too sure of itself, above 1 not sure enough.
     pub slope: f64,
-    pub offset: f64,
 }
 
 /// Fits to all campaigns but those of a fold, and looks at those; for each fold.
-pub fn folds_auc(samples: &Samples, names: &[&str]) -> Result<HeldOut> {
+pub fn held_out(samples: &Samples, names: &[&str], regularisation: f64) -> Result<HeldOut> {
     let mut found = Samples::default();
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());
     for fold in 0..FOLDS {
-        let fitted = nothing_speaks_for(&samples.part(fold, FOLDS, false), names, &fit)?;
+        let fitted = nothing_speaks_for(&samples.part(fold, FOLDS, false), names, regularisation)?;
         let held_out = samples.part(fold, FOLDS, true);
         for (row, harvests) in held_out.rows.iter().zip(&held_out.harvests) {
             let log_odds = fitted.log_odds(row);
@@ -103,7 +97,7 @@ pub fn folds_auc(samples: &Samples, names: &[&str]) -> Result<HeldOut> {
             found.harvests.push(*harvests);
         }
     }
-    let platt = fit(&found)?;
+    let platt = fit(&found, 1.0)?;
     let slope = platt.weights.first().copied().unwrap_or(1.0);
-    Ok(HeldOut { auc: auc(&positives, &negatives).unwrap_or(0.5), slope, offset: platt.bias })
+    Ok(HeldOut { auc: auc(&positives, &negatives).unwrap_or(0.5), slope })
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use scarecrow::config::Policy;
 use scarecrow::judge::cluster::{self, Cluster};
-use scarecrow::observe::shared;
+use scarecrow::observe::{Link, shared};
 use std::collections::{BTreeMap, HashMap};
 
 use crate::simulate::{Simulation, judge};
@@ -60,7 +60,14 @@ impl Samples {
         libm::log(self.share() / (1.0 - self.share()))
     }
 
-    /// The names of campaigns and kinds of use.
+    /// Whether one in a hundred samples of harvesting shows a feature.
+    pub fn shows(&self, index: usize) -> bool {
+        let harvest = self.rows.iter().zip(&self.harvests).filter(|(_, harvests)| **harvests);
+        let shown = harvest.clone().filter(|(row, _)| row.get(index).is_some_and(|value| *value > 0.0)).count();
+        shown * 100 > harvest.count()
+    }
+
+    /// How many campaigns and kinds of use there are.
     pub fn campaigns(&self) -> usize {
         self.names.len()
     }
@@ -79,18 +86,32 @@ impl Samples {
     }
 }
 
-/// Numbers of requests after which a sample is taken: at once, and then at growing distances.
+/// Numbers of requests after which a sample is taken, at growing distances. Of the first few nothing can be known yet:
+/// strangers are given credit by the evidence's prior, not by the weights.
 fn is_sampled(count: u64) -> bool {
-    matches!(count, 1 | 2 | 3 | 5 | 8 | 12 | 20 | 30 | 50 | 80 | 130 | 200) || count % 500 == 0
+    matches!(count, 6 | 8 | 12 | 20 | 30 | 50 | 80 | 130 | 200) || count.is_multiple_of(500)
+}
+
+/// What was seen of a group.
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    harvested: u64,
+}
+
+impl Seen {
+    fn add(&mut self, harvest: bool) {
+        self.requests += 1;
+        self.harvested += u64::from(harvest);
+    }
+
+    fn harvested_share(&self) -> f64 {
+        self.harvested as f64 / self.requests as f64
+    }
 }
 
 /// Clusters as they grow. One that harvesters and honest users share about evenly is no example of either.
 pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Samples) -> Result<()> {
-    #[derive(Default)]
-    struct Seen {
-        requests: u64,
-        harvested: u64,
-    }
     let mut engine = traffic::engine(policy);
     let mut seen: HashMap<u64, Seen> = HashMap::new();
     simulation.run(policy, |exchange| {
@@ -98,13 +119,12 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
         let group = simulation.group(exchange.who);
         for (link, id) in cluster::groups(&shared(exchange.observation)) {
             let seen = seen.entry(id).or_default();
-            seen.requests += 1;
-            seen.harvested += u64::from(group.harvest);
+            seen.add(group.harvest);
             if seen.requests < 20 || !(is_sampled(seen.requests) || seen.requests % 100 == 0) {
                 continue;
             }
             let Some(remembered) = engine.memory().groups().get(id) else { continue };
-            let share = seen.harvested as f64 / seen.requests as f64;
+            let share = seen.harvested_share();
             if remembered.members.count() < cluster::FEWEST || (0.2..0.7).contains(&share) {
                 continue;
             }
@@ -135,37 +155,44 @@ pub fn of_requests(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
     })
 }
 
-/// The highest log-odds that each honest group of callers, and each honest caller, ever reached.
+/// The highest log-odds that each honest caller ever reached.
 #[derive(Default)]
 pub struct Honest {
-    /// Of groups with enough members.
+    /// Of the clusters that it belonged to, as far as they were honest for the most part.
     pub clusters: Vec<f64>,
-    /// Of callers.
+    /// Of its own.
     pub callers: Vec<f64>,
 }
 
-/// Adds what honest groups and callers reach under a policy.
+/// Adds what honest callers reach under a policy.
 pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) -> Result<()> {
     let mut engine = traffic::engine(policy);
-    let mut clusters: HashMap<u64, (f64, bool)> = HashMap::new();
-    let mut callers: BTreeMap<usize, f64> = BTreeMap::new();
+    let mut highest: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    let mut seen: HashMap<u64, Seen> = HashMap::new();
     simulation.run(policy, |exchange| {
         judge(&mut engine, policy, &exchange);
         let harvest = simulation.group(exchange.who).harvest;
         for (_, id) in cluster::groups(&shared(exchange.observation)) {
-            let group = engine.memory().groups().get(id);
-            let Some(log_odds) = group.and_then(|group| cluster::log_odds(group, &policy.model.clusters)) else { continue };
-            let (highest, is_honest) = clusters.entry(id).or_insert((f64::MIN, true));
-            *highest = highest.max(log_odds.into());
-            *is_honest &= !harvest;
+            seen.entry(id).or_default().add(harvest);
         }
-        if let Some(actor) = engine.memory().actors().get(exchange.observation.subject().id).filter(|_| !harvest) {
-            let log_odds = f64::from(policy.model.requests.bias + actor.evidence.log_odds());
-            let highest = callers.entry(exchange.account).or_insert(f64::MIN);
-            *highest = highest.max(log_odds);
+        let actor = engine.memory().actors().get(exchange.observation.subject().id);
+        let Some(actor) = actor.filter(|_| !harvest) else { return };
+        let (clusters, own) = highest.entry(exchange.account).or_insert((f64::MIN, f64::MIN));
+        for (link, id) in cluster::groups(&shared(exchange.observation)) {
+            // A client profile or a network may be shared with harvesters by chance, and lends less suspicion for that.
+            if matches!(link, Link::Client | Link::Network) {
+                continue;
+            }
+            let is_honest = seen.get(&id).is_some_and(|seen| seen.harvested_share() < 0.5);
+            let group = engine.memory().groups().get(id).filter(|_| is_honest);
+            let log_odds = group.and_then(|group| cluster::log_odds(group, &policy.model.clusters));
+            *clusters = clusters.max(log_odds.map_or(f64::MIN, f64::from));
         }
+        *own = own.max((policy.model.requests.bias + actor.evidence.log_odds()).into());
     })?;
-    honest.clusters.extend(clusters.into_values().filter(|(_, is_honest)| *is_honest).map(|(highest, _)| highest));
-    honest.callers.extend(callers.into_values());
+    for (clusters, own) in highest.into_values() {
+        honest.clusters.push(clusters);
+        honest.callers.push(own);
+    }
     Ok(())
 }
