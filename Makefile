@@ -104,9 +104,10 @@ $(AGENT)/installed: tests/record/agent.txt
 train: target/release/scarecrow ## Train the score anew, src/judge/model.json (some minutes)
 	@target/release/scarecrow train tests/scenarios/train/*.yaml --name trained-1 --date 2026-11-24 --out src/judge/model.json
 
-docs: target/release/scarecrow ## Write the policy reference and its JSON schema anew
+docs: target/release/scarecrow ## Write the references of policies and features anew
 	@target/release/scarecrow reference > docs/policy.md
 	@target/release/scarecrow reference --json-schema > docs/policy.schema.json
+	@target/release/scarecrow reference --features > docs/features.md
 
 clean: ## Remove everything built or installed
 	@rm -rf target $(VENV) $(CURATOR) $(RECORD) $(TOOLS) $(AGENT)

@@ -4,7 +4,9 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
-use crate::judge::{Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, cluster, probability};
+use crate::judge::{
+    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, cluster, probability,
+};
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::group::{NEW, SETTLED};
 use crate::remember::{Actor, Member, Memory, News, Sight, TableEvents, Time};
@@ -234,7 +236,9 @@ fn member(observation: &Observation, actor: &Actor, sight: Sight, since: Time, n
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Connection, Headers, Secret};
+    use crate::observe::answer::Usage;
+    use crate::observe::{Connection, Headers, RequestBody, Secret};
+    use serde_json::json;
 
     const START: Time = Time(1_700_000_000_000_000_000);
 
@@ -259,7 +263,27 @@ mod tests {
 
         fn send(&mut self, key: &str, at: f64) -> Verdict {
             let observation = self.observe("/v1/chat/completions", &[("authorization", key), ("user-agent", "acme/1")]);
-            match self.engine.request(&observation, &self.policy, START.plus_seconds(at)) {
+            self.judge(&observation, at)
+        }
+
+        /// A request with a system prompt and a question.
+        fn ask(&mut self, key: &str, at: f64, system: &str, question: &str) -> Verdict {
+            let mut observation =
+                self.observe("/v1/chat/completions", &[("authorization", key), ("user-agent", "acme/1")]);
+            let headers = Headers::new([(b":path".as_slice(), b"/v1/chat/completions".as_slice())].into_iter());
+            let mut body = RequestBody::new(&headers, observation.api.unwrap(), &self.policy.lens.secret, 1 << 16);
+            let messages = [("system", system), ("user", question)]
+                .map(|(role, content)| json!({"role": role, "content": content}));
+            body.feed(json!({"model": "m", "messages": messages}).to_string().as_bytes());
+            observation.conversation = Some(Box::new(body.finish(true)));
+            let verdict = self.judge(&observation, at);
+            let usage = Usage { input: Some(100), output: Some(900), is_estimated: false };
+            self.engine.response(verdict.subject, &Answer { usage, ..Answer::default() }, START.plus_seconds(at));
+            verdict
+        }
+
+        fn judge(&mut self, observation: &Observation, at: f64) -> Verdict {
+            match self.engine.request(observation, &self.policy, START.plus_seconds(at)) {
                 Outcome::Judged(verdict) => verdict,
                 other => panic!("{other:?}"),
             }
@@ -273,12 +297,44 @@ mod tests {
         assert!(verdict.score.value() < 10.0, "{verdict:?}");
     }
 
+    /// A question that no other is like.
+    fn question(number: u64) -> String {
+        let words = ["river", "engine", "court", "flour", "signal", "violin", "harbour", "enzyme", "ledger", "glacier"];
+        let word = |turn: u64| words[(crate::observe::hash::mix(number * 16 + turn) % 10) as usize];
+        (0..12).map(word).collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
-    fn a_flood_of_one_key_is_noted_and_its_neighbour_is_not() {
+    fn a_pipeline_of_one_key_is_noted_and_its_neighbour_is_not() {
         let mut bench = Bench::new("");
-        let last = (0..1000).map(|i| bench.send("Bearer busy", f64::from(i) * 0.02)).last().unwrap();
+        let evolve =
+            |number: u64| format!("I want you to act as a prompt rewriter. #Given Prompt#: {}", question(number));
+        let last = (0..100).map(|i| bench.ask("Bearer busy", i as f64, "", &evolve(i))).last().unwrap();
         assert!(last.action >= Action::Tag, "{last:?}");
-        assert_eq!(bench.send("Bearer calm", 20.0).action, Action::Pass);
+        assert_eq!(bench.ask("Bearer calm", 200.0, "You help.", "How do I boil an egg?").action, Action::Pass);
+    }
+
+    #[test]
+    fn keys_inherit_from_a_cluster_and_customers_of_one_tool_are_none() {
+        let prompt = "You explain the question of the user at length, with every step that leads to the answer.";
+        // Two hundred keys, dealt to in turn; and two hundred customers whose use differs by orders of magnitude, in sessions.
+        let mut cluster = Bench::new("");
+        let dealt = (0..6_000)
+            .map(|i| cluster.ask(&format!("Bearer {}", i % 200), i as f64 * 40.0, prompt, &question(i)))
+            .last()
+            .unwrap();
+        assert!(dealt.action >= Action::Throttle, "{dealt:?}");
+        assert!(dealt.reasons.to_string().starts_with("shares_template"), "{dealt:?}");
+
+        let mut tool = Bench::new("");
+        let mut at = 0.0;
+        for i in 0..6_000u64 {
+            let chance = crate::observe::hash::mix(i / 6) % 1_000_000;
+            let customer = (200.0 * (chance as f64 / 1e6).powi(6)) as u64;
+            at += if i % 6 == 0 { 200.0 } else { 8.0 };
+            let verdict = tool.ask(&format!("Bearer {customer}"), at, prompt, &question(i));
+            assert!(verdict.action < Action::Throttle, "{i}: {verdict:?}");
+        }
     }
 
     #[test]
@@ -304,7 +360,7 @@ mod tests {
             bench.send(key, now).score
         };
         let (patient, impatient) = (score("Bearer patient", 6.0), score("Bearer impatient", 1.0));
-        assert!(impatient.value() > patient.value() + 10.0, "{impatient:?} {patient:?}");
+        assert!(impatient.value() > 5.0 * patient.value(), "{impatient:?} {patient:?}");
     }
 
     #[test]
@@ -329,7 +385,7 @@ mod tests {
         };
         let (accept, agent) = (("accept", "*/*"), ("user-agent", "acme/1"));
         assert_eq!(reasons(&mut bench, &[accept, agent]), "");
-        assert_eq!(reasons(&mut bench, &[accept, agent]), "side_by_side=0.2");
+        assert_eq!(reasons(&mut bench, &[accept, agent]), "");
         assert!(reasons(&mut bench, &[agent, accept]).contains("header_order="));
     }
 

@@ -32,6 +32,19 @@ fn entry(actor: &str, harvest: bool, milliseconds: u64) -> Value {
     let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
     let asynchronous = if harvest { "async:asyncio" } else { "false" };
     let header = |name: &str, value: &str| json!({"name": name, "value": value});
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let messages = if harvest {
+        json!([message(
+            "user",
+            &format!("I want you to act as a prompt rewriter. #Given Prompt#: number {milliseconds}")
+        )])
+    } else {
+        json!([
+            message("user", "How do I boil an egg?"),
+            message("assistant", "In water."),
+            message("user", "How long?")
+        ])
+    };
     json!({
         "startedDateTime": format!("2026-11-02T09:{:02}:{:02}.{milliseconds:03}Z", seconds / 60 % 60, seconds % 60),
         "request": {
@@ -45,12 +58,12 @@ fn entry(actor: &str, harvest: bool, milliseconds: u64) -> Value {
                 header("X-Stainless-Lang", "python"),
                 header("X-Stainless-Async", asynchronous),
             ],
-            "postData": {"mimeType": "application/json", "text": "{}"},
+            "postData": {"mimeType": "application/json", "text": json!({"model": "m", "messages": messages}).to_string()},
         },
         "response": {"status": 200, "headers": [], "content": {}},
         "_client": {"address": "192.0.2.7", "ja4": "t13d1812h1_85036bcba153_d41ae481755e"},
         "_label": {"harvest": harvest, "campaign": if harvest { "pipeline" } else { "chat" }, "actor": actor},
-        "_usage": {"input_tokens": 10, "output_tokens": 100},
+        "_usage": {"input_tokens": 50, "output_tokens": if harvest { 900 } else { 100 }},
     })
 }
 
@@ -93,7 +106,10 @@ fn replay_reports_who_was_caught_and_who_was_touched() {
     assert!((2.0..200.0).contains(&first), "{first}");
     let leaked = report["tokens_leaked_fraction"].as_f64().unwrap();
     assert!((leaked - (first - 1.0) / 600.0).abs() < 1e-9, "{leaked}");
-    assert_eq!(report["by_action"]["reject"]["caught"], 0, "volume and rhythm alone reject nobody");
+    assert_eq!(report["by_action"]["reject"]["caught"], 0, "what is asked rejects nobody");
+    let kinds = report["by_kind"].as_array().unwrap();
+    assert_eq!(kinds[0]["campaign"], "pipeline");
+    assert_eq!((&kinds[0]["touched"]["tag"], &kinds[1]["touched"]["tag"]), (&json!(1), &json!(0)));
 }
 
 #[test]
@@ -131,7 +147,7 @@ fn the_recorded_pipelines_score_above_every_recorded_person() {
     assert_eq!(report["actors"], json!({"harvest": 2, "honest": 5, "unlabelled": 0}));
     assert_eq!(report["auc"], 1.0);
     assert_eq!(report["honest_touched"], 0);
-    assert_eq!(report["caught"], 2);
+    assert_eq!(report["by_kind"].as_array().unwrap().len(), 7);
     assert_eq!(report["tokens_from"], "requests");
 }
 
@@ -165,7 +181,7 @@ fn explain_shows_one_actors_timeline_by_name_and_by_hash() {
     let traffic = file("explained.jsonl", lines(&entries()));
     let traffic = traffic.to_str().unwrap();
     let by_name = out(&scarecrow(&["replay", traffic, "--explain", "pipeline"]));
-    assert!(by_name.contains("side_by_side=") && by_name.contains("tag"), "{by_name}");
+    assert!(by_name.contains("elicits_instructions=") && by_name.contains("tag"), "{by_name}");
     let hash = by_name.split(['(', ')']).nth(1).unwrap();
     assert!(hash.starts_with("credential:"), "{hash}");
     assert_eq!(out(&scarecrow(&["replay", traffic, "--explain", hash])), by_name);
@@ -188,7 +204,8 @@ fn a_policy_and_a_model_change_the_outcome() {
     let exempt = replayed(&["replay", traffic.to_str().unwrap(), "--config", policy.to_str().unwrap(), "--json"]);
     assert_eq!(exempt["caught"], 0, "an exempt network is let through");
 
-    let neutral = r#"{"version": 1, "name": "neutral", "provenance": "", "bias": -3, "weights": {}}"#;
+    let neutral = r#"{"version": 2, "name": "neutral", "provenance": "", "clusters": {"bias": -3, "weights": {}},
+        "requests": {"bias": -3, "weights": {}}}"#;
     let model = file("neutral.json", neutral);
     let neutral = replayed(&["replay", traffic.to_str().unwrap(), "--model", model.to_str().unwrap(), "--json"]);
     assert_eq!((neutral["caught"].clone(), neutral["auc"].clone()), (json!(0), json!(0.5)));
@@ -261,7 +278,7 @@ fn explain_shows_what_was_seen_in_one_exchange_and_what_each_feature_added() {
     let explained =
         |arguments: &[&str]| scarecrow(&[&["explain", "tests/traffic/distilabel.jsonl"], arguments].concat());
     let text = out(&explained(&["--entry", "40"]));
-    for expected in ["operation", "last_user.simhash", "template:", "elicits_instructions", "With the bias of -3.00"] {
+    for expected in ["operation", "last_user.simhash", "template:", "elicits_instructions", "With the bias of -"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert!(!text.contains("Develop"), "no word of the prompt: {text}");
@@ -271,7 +288,7 @@ fn explain_shows_what_was_seen_in_one_exchange_and_what_each_feature_added() {
     assert_eq!(facts["conversation"]["cues"], json!(["instructions"]));
     let sum: f64 = facts["contributions"].as_array().unwrap().iter().map(|row| row["log_odds"].as_f64().unwrap()).sum();
     assert!(sum > 3.0, "{sum}");
-    assert!(facts["verdict"]["score"].as_f64().unwrap() > 50.0);
+    assert!(facts["verdict"]["score"].as_f64().unwrap() > 5.0);
 
     for wrong in ["0", "1000"] {
         let output = explained(&["--entry", wrong]);
@@ -305,10 +322,9 @@ fn the_documents_hold_what_the_code_says() {
     let schema = std::fs::read_to_string("docs/policy.schema.json").unwrap();
     assert_eq!(schema, out(&scarecrow(&["reference", "--json-schema"])), "run `make docs`");
 
+    let features = std::fs::read_to_string("docs/features.md").unwrap();
+    assert_eq!(features, out(&scarecrow(&["reference", "--features"])), "run `make docs`");
     let signals = std::fs::read_to_string("docs/scoring.md").unwrap();
-    for feature in &scarecrow::judge::features::FEATURES {
-        assert!(signals.contains(&format!("`{}`", feature.name)), "docs/scoring.md lacks {}", feature.name);
-    }
     for (rule, _) in scarecrow::observe::contradiction::reference() {
         assert!(signals.contains(&format!("`{rule}`")), "docs/scoring.md lacks {rule}");
     }

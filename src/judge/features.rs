@@ -99,7 +99,7 @@ fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 36;
+pub const COUNT: usize = 37;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [RequestFeature; COUNT] = [
@@ -298,6 +298,12 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         read: |f| f.asks(|asked| asked.cues().has(Cue::Policy)),
     },
     Feature {
+        name: "elicits_in_bulk",
+        evidence: Evidence::Prompt,
+        doc: "Any of these phrases, at many requests a minute: 6 give 0, 600 give 1, by ratio in between. People who use them ask one thing at a time.",
+        read: |f| f.asks(|asked| asked.cues().any()) * log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
+    },
+    Feature {
         name: "many_networks",
         evidence: Evidence::Coordination,
         doc: "Networks that the caller came from within a day: 2 give 0, 32 give 1, by ratio in between. A relay's account, or an application that runs in its users' hands.",
@@ -352,22 +358,27 @@ mod tests {
     }
 
     #[test]
-    fn what_honest_jobs_do_too_never_throttles_by_default() {
-        // Volume, rhythm and the manner of asking, each at its extreme: without a sampled distribution, a telling
-        // phrase, a strange client or a disregarded 429 it stays below the step.
+    fn volume_and_rhythm_never_throttle_by_default() {
+        // Each at its extreme: a large honest customer looks just like that.
         let model = Model::built_in();
-        let counts = |feature: &RequestFeature| match feature.evidence {
-            Evidence::Volume | Evidence::Rhythm => true,
-            Evidence::Prompt => feature.name != "samples" && !feature.name.starts_with("elicits_"),
-            Evidence::Client | Evidence::Conduct | Evidence::Coordination => false,
-        };
-        let most =
-            FEATURES.iter().zip(model.requests.weights).filter(|(feature, _)| counts(feature)).map(|(_, weight)| weight);
+        let counts = |feature: &RequestFeature| matches!(feature.evidence, Evidence::Volume | Evidence::Rhythm);
+        let most = FEATURES
+            .iter()
+            .zip(model.requests.weights)
+            .filter(|(feature, _)| counts(feature))
+            .map(|(_, weight)| weight);
         let score = 100.0 * probability(model.requests.bias + most.sum::<f32>());
         let policy = Policy::parse("", &Secret::new(b"test")).unwrap();
         let throttle = policy.steps.start_of(Action::Throttle).unwrap();
         assert!(score < throttle.value(), "{score}");
-        assert!(score > policy.steps.start_of(Action::Advise).unwrap().value(), "and yet it is noted: {score}");
+    }
+
+    #[test]
+    fn no_weight_speaks_for_a_caller() {
+        let model = Model::built_in();
+        for (feature, weight) in FEATURES.iter().zip(model.requests.weights) {
+            assert!(weight >= 0.0, "{}: a harvester would do it too", feature.name);
+        }
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Actors: who asks.
 
-use super::decay::{Elapsed, Rates};
 use super::debt::Debt;
+use super::decay::{Elapsed, Rates};
 use super::distinct::Few;
 use super::evidence::Evidence;
 use super::hours::Hours;

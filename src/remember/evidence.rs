@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_odd_request_does_not_decide_and_a_habit_does() {
-        assert!(of([9.0]) < 2.0);
+        assert!(of([9.0]) < 2.5);
         assert!(of([9.0; 4]) > 4.0);
         assert!(of([9.0; 40]) > 8.0);
     }

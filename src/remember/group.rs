@@ -201,7 +201,8 @@ mod tests {
     fn equal_members_are_alike_and_customers_are_not() {
         let (rates, intervals) = of(&[(25.0, 3_600.0); 40]).likeness.variances().unwrap();
         assert!(rates < 0.01 && intervals < 0.01, "{rates} {intervals}");
-        let customers: Vec<_> = (0..40).map(|i| (f32::exp(i as f32 * 0.2), if i % 3 == 0 { 9_000.0 } else { 20.0 })).collect();
+        let customers: Vec<_> =
+            (0..40).map(|i| (f32::exp(i as f32 * 0.2), if i % 3 == 0 { 9_000.0 } else { 20.0 })).collect();
         let (rates, intervals) = of(&customers).likeness.variances().unwrap();
         assert!(rates > 1.0 && intervals > 3.0, "{rates} {intervals}");
     }

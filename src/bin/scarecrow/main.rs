@@ -10,8 +10,8 @@ mod replay;
 mod report;
 mod simulate;
 mod statistics;
-mod train;
 mod traffic;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -42,11 +42,14 @@ enum Command {
     Simulate(simulate::Arguments),
     Train(train::Arguments),
     Hash(hash::Arguments),
-    /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors
+    /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors, or of all features
     Reference {
         /// A JSON schema (draft 2020-12) in place of Markdown
         #[arg(long)]
         json_schema: bool,
+        /// The features of the score with the weights that are compiled in
+        #[arg(long, conflicts_with = "json_schema")]
+        features: bool,
     },
 }
 
@@ -58,9 +61,9 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
-        Command::Reference { json_schema } => {
-            print(&if json_schema { pretty(&scarecrow::config::schema::json_schema()) } else { reference() })
-        }
+        Command::Reference { json_schema: true, .. } => print(&pretty(&scarecrow::config::schema::json_schema())),
+        Command::Reference { features: true, .. } => print(&features()),
+        Command::Reference { .. } => print(&reference()),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("scarecrow: {error:#}");
@@ -88,6 +91,35 @@ route's metadata under `filter_metadata: scarecrow:` may set all fields that are
 joined with the filter's own, lists replace it.
 
 ";
+
+const FEATURES_HEAD: &str = "# Features
+
+Written by `make docs` from the feature tables and the model that is compiled in. [scoring.md](scoring.md) says how they make
+a score, and where the weights come from. A weight is the log-odds that a feature adds at its value 1; no weight means that
+the model does not use it.
+
+";
+
+/// Every feature with its weight as a Markdown document.
+fn features() -> String {
+    use scarecrow::judge::{CLUSTER_FEATURES, FEATURES, Model};
+    let model = Model::built_in();
+    let row = |name: &str, evidence: &str, weight: f32, doc: &str| {
+        let weight = if weight == 0.0 { String::new() } else { format!("{weight:.2}") };
+        format!("| `{name}` | {evidence} | {weight} | {doc} |\n")
+    };
+    let head = "| feature | evidence | weight | what it reads |\n| --- | --- | ---: | --- |\n";
+    let mut text = String::from(FEATURES_HEAD);
+    text.push_str(&format!("## Of requests\n\nModel `{}`, bias {:.2}.\n\n{head}", model.name, model.requests.bias));
+    for (feature, weight) in FEATURES.iter().zip(model.requests.weights) {
+        text.push_str(&row(feature.name, feature.evidence.name(), weight, feature.doc));
+    }
+    text.push_str(&format!("\n## Of clusters\n\nBias {:.2}.\n\n{head}", model.clusters.bias));
+    for (feature, weight) in CLUSTER_FEATURES.iter().zip(model.clusters.weights) {
+        text.push_str(&row(feature.name, feature.evidence.name(), weight, feature.doc));
+    }
+    text
+}
 
 /// Every field of a policy as a Markdown document.
 fn reference() -> String {

@@ -282,15 +282,36 @@ impl<'a> Report<'a> {
         }
         let _ = writeln!(out, "{table}\n");
 
-        let mut by_kind =
-            self::table(&["kind", "campaign", "actors", "tag", "throttle", "reject", "leaked", "highest score p5 / p50 / p95"]);
+        let mut by_kind = self::table(&[
+            "kind",
+            "campaign",
+            "actors",
+            "tag",
+            "throttle",
+            "reject",
+            "leaked",
+            "highest score p5 / p50 / p95",
+        ]);
         for ((kind, campaign), mut figures) in self.campaigns() {
             let [p5, p50, p95] = figures.scores();
             let [tag, _, throttle, _, reject] = figures.touched.map(|touched| touched.to_string());
             let [.., before, _, _] = figures.before;
-            let leaked = if kind == "harvest" { format!("{:.1} %", 100.0 * before / figures.tokens.max(1.0)) } else { "-".to_owned() };
+            let leaked = if kind == "harvest" {
+                format!("{:.1} %", 100.0 * before / figures.tokens.max(1.0))
+            } else {
+                "-".to_owned()
+            };
             let scores = format!("{p5:.0} / {p50:.0} / {p95:.0}");
-            by_kind.add_row([kind.to_owned(), campaign.to_owned(), figures.actors.to_string(), tag, throttle, reject, leaked, scores]);
+            by_kind.add_row([
+                kind.to_owned(),
+                campaign.to_owned(),
+                figures.actors.to_string(),
+                tag,
+                throttle,
+                reject,
+                leaked,
+                scores,
+            ]);
         }
         let _ = writeln!(out, "{by_kind}\n");
         let of = if self.tokens_known { "output tokens" } else { "requests (no usage is recorded)" };

@@ -118,7 +118,9 @@ impl Simulation {
 
     fn step(&self, who: Account, request: &Request) -> Result<&recording::Step> {
         let recording = self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.traffic as usize));
-        recording.and_then(|recording| recording.steps.get(request.step as usize)).context("a step that is not recorded")
+        recording
+            .and_then(|recording| recording.steps.get(request.step as usize))
+            .context("a step that is not recorded")
     }
 
     /// The name of a key, for reports and labels.
@@ -186,8 +188,11 @@ impl Simulation {
             let headers = entry.pointer_mut("/request/headers").and_then(Value::as_array_mut);
             if let Some(headers) = headers {
                 let is_anthropic = headers.iter().any(|header| header["name"].as_str() == Some("anthropic-version"));
-                let (header, value) =
-                    if is_anthropic { ("x-api-key", key(&name)) } else { ("authorization", format!("Bearer {}", key(&name))) };
+                let (header, value) = if is_anthropic {
+                    ("x-api-key", key(&name))
+                } else {
+                    ("authorization", format!("Bearer {}", key(&name)))
+                };
                 headers.push(json!({"name": header, "value": value}));
             }
             entry["startedDateTime"] = report::timestamp(self.time(&request)).into();

@@ -365,7 +365,8 @@ impl<'s> Schedule<'s> {
         let scenario = self.scenario;
         let group_index = self.accounts.get(account as usize).map_or(0, |account| account.group as usize);
         let group = scenario.groups.get(group_index);
-        let spread = group.and_then(|group| group.traffic.get(traffic as usize)).map_or(Spread::default(), |t| t.tokens);
+        let spread =
+            group.and_then(|group| group.traffic.get(traffic as usize)).map_or(Spread::default(), |t| t.tokens);
         let tokens = self.draw(spread).clamp(1.0, 64_000.0).round();
         let steps = self.steps.get(group_index).and_then(|steps| steps.get(traffic as usize)).copied().unwrap_or(1);
         let pause = match group.map(|group| &group.arrivals) {

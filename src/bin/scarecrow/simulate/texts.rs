@@ -45,7 +45,8 @@ impl Texts {
     fn text(&self, slot: &str, session: u64) -> String {
         let mut chance = SplitMix64::seed_from_u64(mix(session ^ public(slot.as_bytes())));
         let name = slot.split_once(':').map_or(slot, |(name, _)| name);
-        let list = self.lists.iter().find(|(list, _)| list == name).map(|(_, texts)| texts.as_slice()).unwrap_or_default();
+        let list =
+            self.lists.iter().find(|(list, _)| list == name).map(|(_, texts)| texts.as_slice()).unwrap_or_default();
         let mut any = || list.get(chance.random_range(0..list.len().max(1))).map_or("", String::as_str);
         if name == "topic" {
             return [any(), any(), any()].join(" ");

@@ -67,7 +67,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         samples::of_clusters(simulation, &policy, &mut clusters)?;
         bar.inc(1);
     }
-    let of_clusters = learn(&clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.clusters)?;
+    let of_clusters =
+        learn(&clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.clusters)?;
     policy.model.clusters = of_clusters.weights;
     for _ in 0..2 {
         place(&simulations, &mut policy, |honest| &mut honest.clusters, |model| &mut model.clusters.bias)?;
@@ -267,4 +268,3 @@ fn learn<const N: usize>(samples: &Samples, names: &[&str; N], regularisation: f
         }),
     })
 }
-

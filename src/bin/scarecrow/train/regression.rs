@@ -92,7 +92,11 @@ pub fn held_out(samples: &Samples, names: &[&str], regularisation: f64) -> Resul
         let held_out = samples.part(fold, FOLDS, true);
         for (row, harvests) in held_out.rows.iter().zip(&held_out.harvests) {
             let log_odds = fitted.log_odds(row);
-            if *harvests { positives.push(log_odds) } else { negatives.push(log_odds) }
+            if *harvests {
+                positives.push(log_odds)
+            } else {
+                negatives.push(log_odds)
+            }
             found.rows.push(vec![log_odds as f32]);
             found.harvests.push(*harvests);
         }
