@@ -18,6 +18,16 @@ pub struct Cluster<'a> {
     pub group: &'a Group,
 }
 
+impl Cluster<'_> {
+    /// How far what the requests are like says something of every member: whole while members are alike in load (a variance of
+    /// the logarithms up to a half), nothing from a variance of 1 on. One pipeline in an office must not speak for its
+    /// neighbours.
+    #[must_use]
+    pub fn likeness(&self) -> f32 {
+        self.group.likeness.variances().map_or(0.0, |(rates, _)| (2.0 - 2.0 * rates).clamp(0.0, 1.0))
+    }
+}
+
 /// A feature of clusters.
 pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
 

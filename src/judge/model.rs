@@ -125,12 +125,13 @@ impl Model {
         contributions
     }
 
-    /// What each feature contributes to a cluster's log-odds.
+    /// What each feature contributes to a cluster's log-odds, as far as its members are alike.
     #[must_use]
     pub fn cluster_contributions(&self, cluster: &Cluster<'_>) -> ClusterContributions {
         let mut contributions = cluster::values(cluster);
+        let likeness = cluster.likeness();
         for (contribution, weight) in contributions.iter_mut().zip(&self.clusters.weights) {
-            *contribution *= weight;
+            *contribution *= weight * likeness;
         }
         contributions
     }
