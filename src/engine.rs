@@ -270,7 +270,7 @@ mod tests {
         fn ask(&mut self, key: &str, at: f64, system: &str, question: &str) -> Verdict {
             let mut observation =
                 self.observe("/v1/chat/completions", &[("authorization", key), ("user-agent", "acme/1")]);
-            let headers = Headers::new([(b":path".as_slice(), b"/v1/chat/completions".as_slice())].into_iter());
+            let headers = Headers::new([(b":path".as_slice(), b"/v1/chat/completions".as_slice())]);
             let mut body = RequestBody::new(&headers, observation.api.unwrap(), &self.policy.lens.secret, 1 << 16);
             let messages = [("system", system), ("user", question)]
                 .map(|(role, content)| json!({"role": role, "content": content}));

@@ -4,7 +4,7 @@ use super::decay::Elapsed;
 use super::merge::Merge;
 
 /// A mean of log-odds over about a day's requests, in which requests that look like harvesting weigh more than the
-/// others, up to [`HEAVIEST`] times. Merges by addition.
+/// others, up to sixteen times. Merges by addition.
 ///
 /// A plain mean would let a harvester hide in its own honest traffic: at three requests in ten it would see three
 /// tenths of the evidence, and this mean nine tenths. A maximum would let one odd request decide; here as many
@@ -16,7 +16,7 @@ pub struct Evidence {
     pub(super) weight: f32,
 }
 
-/// How much more a request weighs that looks like harvesting at odds of [`CERTAIN`] or more.
+/// How much more a request weighs that looks like harvesting at odds of [`HEAVY`] or more.
 const HEAVIEST: f32 = 16.0;
 /// Log-odds up to which a request weighs 1, and those from which on it weighs the most: 1 to 20, and 150 to 1.
 const LIGHT: f32 = -3.0;

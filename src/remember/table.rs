@@ -18,6 +18,9 @@ struct Set<R> {
     records: [R; WAYS],
 }
 
+/// Sets that were allocated together.
+type Page<R> = Box<[Set<R>]>;
+
 /// How often the table took somebody in and dropped somebody, since it was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableEvents {
@@ -35,7 +38,7 @@ pub struct TableEvents {
 ///
 /// The place of a principal depends on a random seed, so that nobody can aim keys at one set.
 pub struct Table<R> {
-    pages: Box<[Option<Box<[Set<R>]>>]>,
+    pages: Box<[Option<Page<R>>]>,
     set_mask: usize,
     hasher: RandomState,
     events: TableEvents,

@@ -1,4 +1,5 @@
 //! `scarecrow simulate`: populations and campaigns on a virtual clock.
+#![allow(clippy::indexing_slicing)] // JSON values yield null for what they lack
 
 pub mod recording;
 pub mod scenario;

@@ -1,4 +1,5 @@
 //! `scarecrow train`: the weights, from labelled traffic.
+#![allow(clippy::indexing_slicing)] // JSON values yield null for what they lack
 
 mod ablation;
 mod regression;

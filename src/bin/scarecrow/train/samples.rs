@@ -120,7 +120,7 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
         for (link, id) in cluster::groups(&shared(exchange.observation)) {
             let seen = seen.entry(id).or_default();
             seen.add(group.harvest);
-            if seen.requests < 20 || !(is_sampled(seen.requests) || seen.requests % 100 == 0) {
+            if seen.requests < 20 || !(is_sampled(seen.requests) || seen.requests.is_multiple_of(100)) {
                 continue;
             }
             let Some(remembered) = engine.memory().groups().get(id) else { continue };
