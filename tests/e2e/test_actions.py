@@ -13,7 +13,10 @@ from harness.origin import Origin
 TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
 THROTTLE_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}],
                 "throttle": {"requests_per_minute": 6, "burst": 2, "longest_wait_seconds": 30}}
-REJECT_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "reject"}]}
+# Weights of its own: two kinds of evidence that can be defended come together within a few requests.
+MODEL = {"version": 2, "name": "test", "provenance": "", "clusters": {"bias": -9, "weights": {}},
+         "requests": {"bias": -3, "weights": {"contradictions": 2.5, "requests_per_minute": 1.7}}}
+REJECT_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "reject"}], "model": MODEL}
 
 # A Python SDK that sends what only browsers and Node send: one kind of evidence. Forty requests at once are another.
 SUSPICIOUS = {"sec-fetch-mode": "cors"}

@@ -122,5 +122,5 @@ def test_what_was_taken_shows_in_the_score(gateway):
         for _ in range(40):
             client.post("/v1/chat/completions", json=CHAT | {"n": 128})
     reasons = ours(gate.suspects.received[-1])["x-scarecrow-reasons"]
-    assert "output" in reasons or "samples" in reasons, reasons
+    assert "answer_length=" in reasons, reasons
     assert gate.counter('tokens{kind="output"}') == 40 * 128 * 250

@@ -17,7 +17,9 @@ PASS_ALL = {"mode": "enforce"}
 OBSERVE = {"mode": "observe"}
 TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
 # Ends with `samples` in the reasons, which only the body can tell.
-SAMPLES = CHAT | {"n": 5}
+SAMPLES = CHAT | {"n": 5, "messages": [
+    {"role": "system", "content": "You help."}, {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello"},
+    {"role": "user", "content": "hello again"}]}
 
 
 def body_of(size: int) -> bytes:

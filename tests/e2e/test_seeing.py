@@ -22,9 +22,9 @@ def test_metrics_appear_with_names_and_tags(gateway):
         'scarecrow_answers{source="filter",status="429"}': 1,
         'scarecrow_unscored{reason="auxiliary"}': 1,
         'scarecrow_unscored{reason="other_path"}': 1,
-        # A credential, a network and a client profile.
-        "scarecrow_table_principals{}": 3,
-        "scarecrow_table_insertions{}": 3,
+        # Who asks: a credential. What it may share: a manner, a client profile and a network.
+        "scarecrow_table_principals{}": 4,
+        "scarecrow_table_insertions{}": 4,
         "scarecrow_score_count{}": 3,
     }
     assert {name: metrics.get(name) for name in expected} == expected
@@ -44,13 +44,13 @@ def test_the_access_log_says_who_was_judged_how_and_why(gateway):
     assert len(entries) == 5
     last = entries[-1]
     assert last["action"] == "pass" and last["subject"].startswith("credential:")
-    assert "http_library=0.8" in last["reasons"]
+    assert "single_turn=1.9" in last["reasons"]
     assert last["ja4"].startswith("t13d")
     assert key not in (gate.envoy.folder / "access.log").read_text() + gate.envoy.log.read_text()
 
 
 def test_by_default_only_noted_verdicts_are_logged(gateway):
-    gate = gateway({"actions": [{"at": 4.5, "do": "tag"}]})
+    gate = gateway({"actions": [{"at": 1, "do": "tag"}]})
     client = gate.http(headers={"authorization": "Bearer sk-test"})
     for _ in range(30):
         client.post("/v1/chat/completions", json=CHAT)
