@@ -342,3 +342,43 @@ fn the_documents_hold_what_the_code_says() {
         assert!(seeing.contains(&format!("`{header}`")), "docs/operating.md lacks {header}");
     }
 }
+
+#[test]
+fn a_scenario_judged_directly_and_one_written_as_har_and_replayed_give_the_same_verdicts() {
+    let scenario = file(
+        "small.yaml",
+        "days: 0.5
+groups:
+  - {name: chat, actors: 20, traffic: [{client: chat}], arrivals: {process: sessions, per_day: 10, spread: 1.0}}
+  - {name: hydra, harvest: true, actors: 30, traffic: [{client: evol_instruct, tokens: {median: 700}}], arrivals: {process: dealt, per_day: 60}}
+",
+    );
+    let scenario = scenario.to_str().unwrap();
+    let har = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small.jsonl.gz");
+    let har = har.to_str().unwrap();
+    assert!(scarecrow(&["simulate", scenario, "--out", har]).status.success());
+    let (direct, replayed) = (replayed(&["simulate", scenario, "--json"]), replayed(&["replay", har, "--json"]));
+    for figure in ["exchanges", "actors", "caught", "honest_touched"] {
+        assert_eq!(direct[figure], replayed[figure], "{figure}");
+    }
+    assert_eq!(direct["actors"]["harvest"], 30);
+    assert_eq!(direct["by_action"]["throttle"]["caught"], 30, "{direct:#}");
+    assert_eq!(direct["by_action"]["throttle"]["honest_touched"], 0);
+}
+
+#[test]
+fn a_scenario_that_is_wrong_is_refused_by_name() {
+    let group =
+        |part: &str| format!("days: 1\ngroups:\n  - {{name: g, arrivals: {{process: dealt, per_day: 1}}, {part}}}\n");
+    for (name, text, message) in [
+        ("a.yaml", group("traffic: []"), "g: traffic is empty; name a client"),
+        ("b.yaml", group("traffic: [{client: nobody}]"), "nobody is no recorded client"),
+        ("c.yaml", "days: 0\ngroups: []\n".to_owned(), "days: 0 is no length; use up to 366"),
+        ("d.yaml", group("traffic: [{client: chat}], colour: red"), "unknown field `colour`"),
+    ] {
+        let path = file(name, text);
+        let output = scarecrow(&["simulate", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(err(&output).contains(message), "{}", err(&output));
+    }
+}
