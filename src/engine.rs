@@ -136,9 +136,7 @@ impl Engine {
             }
             let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
             let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
-            if let Some(log_odds) = cluster::log_odds(group, weights) {
-                inherited.add(link, log_odds);
-            }
+            inherited.add(link, weights.bias + group.evidence.log_odds());
         }
         (inherited, header_order_changed)
     }

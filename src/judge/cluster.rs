@@ -4,10 +4,10 @@
 //! how alike they are: dealt out evenly, young, each question for itself. A popular tool has as many keys behind one
 //! prompt, but its users differ in how much they ask by orders of magnitude, ask in sessions, and stay for months.
 
-use super::features::{Evidence, Feature, log_scale};
+use super::features::{Evidence, Feature, flag, log_scale};
 use super::model::Weights;
 use crate::observe::{Link, Shared};
-use crate::remember::{Elapsed, Group, Merge, Time};
+use crate::remember::Group;
 
 /// What a feature of clusters may look at.
 #[derive(Clone, Copy)]
@@ -120,10 +120,6 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     is_link("by_network", "What is shared is a network.", |c| flag(c.link == Link::Network)),
 ];
 
-fn flag(holds: bool) -> f32 {
-    f32::from(u8::from(holds))
-}
-
 /// What a group's features are, one after another.
 #[must_use]
 pub fn values(cluster: &Cluster<'_>) -> [f32; COUNT] {
@@ -168,14 +164,6 @@ impl Inherited {
 #[must_use]
 pub fn log_odds(group: &Group, weights: &Weights<COUNT>) -> Option<f32> {
     (group.members.count() >= FEWEST).then(|| weights.bias + group.evidence.log_odds())
-}
-
-/// The same at a later time: suspicion fades.
-#[must_use]
-pub fn log_odds_at(group: &Group, weights: &Weights<COUNT>, now: Time) -> Option<f32> {
-    let mut evidence = group.evidence;
-    evidence.age(&Elapsed::new(now.seconds_since(group.last_seen)));
-    (group.members.count() >= FEWEST).then(|| weights.bias + evidence.log_odds())
 }
 
 /// The groups of a request with their links.

@@ -85,6 +85,12 @@ pub struct Feature<F> {
     pub read: F,
 }
 
+/// The names in a table of features, in its order.
+#[must_use]
+pub fn names<F, const N: usize>(features: &[Feature<F>; N]) -> [&'static str; N] {
+    features.each_ref().map(|feature| feature.name)
+}
+
 /// A feature of requests.
 pub type RequestFeature = Feature<fn(&Facts<'_>) -> f32>;
 
@@ -94,7 +100,7 @@ pub(super) fn log_scale(value: f32, from: f32, to: f32) -> f32 {
 }
 
 /// 1 if it holds, else 0.
-fn flag(holds: bool) -> f32 {
+pub(super) fn flag(holds: bool) -> f32 {
     f32::from(u8::from(holds))
 }
 

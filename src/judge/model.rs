@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::cluster::{self, CLUSTER_FEATURES, Cluster};
-use super::features::{COUNT, FEATURES, Facts};
+use super::features::{COUNT, FEATURES, Facts, names};
 
 /// The weights that a build carries.
 const BUILT_IN: &str = include_str!("model.json");
@@ -96,8 +96,8 @@ impl Model {
         }
         Ok(Self {
             name: file.name,
-            clusters: Weights::read("clusters", &file.clusters, &CLUSTER_FEATURES.each_ref().map(|f| f.name))?,
-            requests: Weights::read("requests", &file.requests, &FEATURES.each_ref().map(|f| f.name))?,
+            clusters: Weights::read("clusters", &file.clusters, &names(&CLUSTER_FEATURES))?,
+            requests: Weights::read("requests", &file.requests, &names(&FEATURES))?,
         })
     }
 

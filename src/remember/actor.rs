@@ -110,14 +110,6 @@ impl Actor {
         }
     }
 
-    /// The evidence as it stands at `now`: log-odds above the model's bias.
-    #[must_use]
-    pub fn evidence_at(&self, now: Time) -> f32 {
-        let mut evidence = self.evidence;
-        evidence.age(&Elapsed::new(now.seconds_since(self.last_seen)));
-        evidence.log_odds()
-    }
-
     /// Tokens that its prompts and the answers to them have, on average over about a day.
     #[must_use]
     pub fn tokens_per_request(&self) -> (f32, f32) {

@@ -60,12 +60,27 @@ fn earlier(a: Time, b: Time) -> Time {
     if a.is_set() && (!b.is_set() || a < b) { a } else { b }
 }
 
-fn note<R: Record>(news: &mut HashMap<u64, R, RandomState>, lost: &mut u64, id: u64, change: impl FnOnce(&mut R)) {
-    if news.len() >= MOST_NEWS && !news.contains_key(&id) {
-        *lost += 1;
-    } else {
-        change(news.entry(id).or_default());
+/// Changes a record in a table, and in the news if they are kept.
+fn change<'t, R: Record>(
+    table: &'t mut Table<R>,
+    news: Option<(&mut HashMap<u64, R, RandomState>, &mut u64)>,
+    id: u64,
+    now: Time,
+    change: impl Fn(&mut R),
+) -> &'t R {
+    if let Some((news, lost)) = news {
+        if news.len() >= MOST_NEWS && !news.contains_key(&id) {
+            *lost += 1;
+        } else {
+            let record = news.entry(id).or_default();
+            record.stand_at(now);
+            change(record);
+        }
     }
+    let record = table.entry(id, now);
+    record.stand_at(now);
+    change(record);
+    record
 }
 
 impl Memory {
@@ -117,32 +132,16 @@ impl Memory {
         self.actors.entry(id, now)
     }
 
-    /// Changes what is remembered of an actor, here and in what is told: `change` has to add and not to overwrite.
-    pub fn change_actor(&mut self, id: u64, now: Time, change: impl Fn(&mut Actor)) -> &Actor {
-        if let Some(news) = &mut self.news {
-            note(&mut news.actors, &mut news.lost, id, |actor| {
-                actor.stand_at(now);
-                change(actor);
-            });
-        }
-        let actor = self.actors.entry(id, now);
-        actor.stand_at(now);
-        change(actor);
-        actor
+    /// Changes what is remembered of an actor, here and in what is told: `with` has to add and not to overwrite.
+    pub fn change_actor(&mut self, id: u64, now: Time, with: impl Fn(&mut Actor)) -> &Actor {
+        let news = self.news.as_mut().map(|news| (&mut news.actors, &mut news.lost));
+        change(&mut self.actors, news, id, now, with)
     }
 
     /// Changes what is remembered of a group, as [`Memory::change_actor`] does.
-    pub fn change_group(&mut self, id: u64, now: Time, change: impl Fn(&mut Group)) -> &Group {
-        if let Some(news) = &mut self.news {
-            note(&mut news.groups, &mut news.lost, id, |group| {
-                group.stand_at(now);
-                change(group);
-            });
-        }
-        let group = self.groups.entry(id, now);
-        group.stand_at(now);
-        change(group);
-        group
+    pub fn change_group(&mut self, id: u64, now: Time, with: impl Fn(&mut Group)) -> &Group {
+        let news = self.news.as_mut().map(|news| (&mut news.groups, &mut news.lost));
+        change(&mut self.groups, news, id, now, with)
     }
 
     /// The actors.

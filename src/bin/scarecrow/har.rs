@@ -130,6 +130,11 @@ impl Entry<'_> {
     }
 }
 
+/// Whether a file's name says that it is gzipped.
+pub fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+}
+
 /// Reads a file and hands each entry to `each`. `progress` hears how many bytes of the file were read.
 pub fn read(
     path: &Path,
@@ -139,8 +144,7 @@ pub fn read(
     let name = path.display().to_string();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
     let counted = Counted { inner: file, progress: Box::new(progress) };
-    let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    let stream: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) };
+    let stream: Box<dyn Read> = if is_gzip(path) { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) };
     let mut stream = BufReader::with_capacity(1 << 20, stream);
 
     let plain = name.trim_end_matches(".gz");

@@ -24,7 +24,7 @@ use self::scenario::{Group, Scenario, traffic_folder};
 use self::schedule::{Account, Request, Schedule};
 use self::texts::Texts;
 use crate::report::{self, Actor};
-use crate::traffic;
+use crate::{har, traffic};
 
 /// Let populations of honest users and campaigns of harvesters send traffic, on a virtual clock
 ///
@@ -33,9 +33,9 @@ use crate::traffic;
 /// `replay` and other tools. The same scenario gives the same traffic every time.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  scarecrow simulate tests/scenarios/hydra.yaml
-  scarecrow simulate tests/scenarios/hydra.yaml --json | jq .by_kind
-  scarecrow simulate tests/scenarios/hydra.yaml --out hydra.jsonl.gz && scarecrow replay hydra.jsonl.gz
+  scarecrow simulate tests/scenarios/test/hydra.yaml
+  scarecrow simulate tests/scenarios/test/hydra.yaml --json | jq .by_kind
+  scarecrow simulate tests/scenarios/test/hydra.yaml --out hydra.jsonl.gz && scarecrow replay hydra.jsonl.gz
 
 docs/evaluation.md describes the fields of a scenario and the processes behind them.")]
 pub struct Arguments {
@@ -159,7 +159,7 @@ impl Simulation {
             observation.credential = credentials.get(request.account as usize).copied();
             observation.network = Some(policy.lens.secret.principal(Kind::Network, &request.network.to_le_bytes()));
             let usage = Usage {
-                input: Some(step.prompt_bytes(request.session) / 4 + 8),
+                input: Some(step.input_tokens(request.session)),
                 output: Some(request.tokens as u64),
                 is_estimated: false,
             };
@@ -202,7 +202,7 @@ impl Simulation {
             entry["_client"]["address"] = format!("fd{a:02x}:{b:02x}{c:02x}:{d:02x}00::1").into();
             entry["_label"] = json!({"harvest": group.harvest, "campaign": group.name, "actor": name});
             entry["_usage"] =
-                json!({"input_tokens": step.prompt_bytes(request.session) / 4 + 8, "output_tokens": request.tokens});
+                json!({"input_tokens": step.input_tokens(request.session), "output_tokens": request.tokens});
             writeln!(to, "{entry}")?;
             count += 1;
         }
@@ -230,8 +230,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let simulation = Simulation::read(&arguments.scenario, folder, arguments.seed, &policy)?;
     if let Some(path) = &arguments.out {
         let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-        let count = if is_gzip {
+        let count = if har::is_gzip(path) {
             let mut gzip = flate2::write::GzEncoder::new(BufWriter::new(file), flate2::Compression::default());
             let count = simulation.write(&mut gzip)?;
             gzip.finish()?.flush()?;

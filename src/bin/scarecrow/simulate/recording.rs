@@ -122,9 +122,10 @@ impl Step {
         observation.unwrap_or_else(|| unreachable!("a recording without versions"))
     }
 
-    /// Bytes of its prompt with one text or another.
-    pub fn prompt_bytes(&self, session: u64) -> u64 {
-        self.variants.get((session % VARIANTS) as usize).map_or(0, Conversation::text_bytes)
+    /// Tokens of its prompt with one text or another: four bytes each, and some around them.
+    pub fn input_tokens(&self, session: u64) -> u64 {
+        let variant = self.variants.get((session % VARIANTS) as usize);
+        variant.map_or(0, Conversation::text_bytes) / 4 + 8
     }
 
     /// The HAR entry of this step in a session, with its texts.

@@ -68,7 +68,7 @@ pub struct Use {
     /// The recording's name.
     pub client: String,
     /// Its share among the group's sessions, in parts.
-    #[serde(default = "one_part")]
+    #[serde(default = "whole")]
     pub share: f64,
     /// Of a campaign, traffic that harvests nothing: what a relay's customers send through its keys.
     #[serde(default)]
@@ -207,10 +207,6 @@ fn one() -> u32 {
     1
 }
 
-fn one_part() -> f64 {
-    1.0
-}
-
 fn whole() -> f64 {
     1.0
 }
@@ -233,6 +229,13 @@ fn thinking() -> f64 {
 
 fn answering() -> f64 {
     4.0
+}
+
+impl Group {
+    /// How many networks it has.
+    pub fn network_count(&self) -> u32 {
+        if self.networks.count == 0 { self.actors } else { self.networks.count }
+    }
 }
 
 impl Scenario {

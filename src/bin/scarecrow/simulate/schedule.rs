@@ -121,7 +121,7 @@ impl<'s> Schedule<'s> {
         let mut network = 0;
         for (index, group) in scenario.groups.iter().enumerate() {
             schedule.first_network.push(network);
-            network += if group.networks.count == 0 { group.actors } else { group.networks.count };
+            network += group.network_count();
             schedule.add_group(index as u32, group);
         }
         schedule
@@ -170,8 +170,8 @@ impl<'s> Schedule<'s> {
 
     fn new_account(&mut self, group_index: u32, number: u32, generation: u32, from: Moment) -> u32 {
         let Some(group) = self.scenario.groups.get(group_index as usize) else { return 0 };
-        let networks = if group.networks.count == 0 { group.actors } else { group.networks.count };
-        let network = if group.networks.count == 0 { number } else { self.chance.random_range(0..networks) };
+        let network =
+            if group.networks.count == 0 { number } else { self.chance.random_range(0..group.network_count()) };
         let senders = group.traffic.iter().map(|traffic| traffic.sent_by.len().max(1)).max().unwrap_or(1) as u32;
         let version = self.chance.random_range(0..group.versions.max(1) * senders);
         let life = group.replaced_after_days.map(|days| days * DAY * self.chance.random_range(0.5..1.5));
@@ -309,10 +309,9 @@ impl<'s> Schedule<'s> {
         let traffic = self.choose(at, group)?;
         let account = self.account(at, seat);
         let account = *self.accounts.get(account as usize)?;
-        let networks = if group.networks.count == 0 { group.actors } else { group.networks.count };
         let turn = self.chance.random_range(0..group.networks.per_actor.max(1));
         let first = self.first_network.get(group_index as usize)?;
-        let network = first + (account.network + turn) % networks;
+        let network = first + (account.network + turn) % group.network_count();
         Some(Event::Step { seat, traffic, step: 0, session: self.chance.random(), worker_of, network })
     }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use scarecrow::judge::features::names;
 use scarecrow::judge::{Evidence, FEATURES};
 
 use super::REGULARISATION;
@@ -10,7 +11,7 @@ use super::samples::Samples;
 
 /// A table of areas under the ROC curve, by request, of campaigns that were held out.
 pub fn table(samples: &Samples) -> Result<String> {
-    let names = FEATURES.each_ref().map(|feature| feature.name);
+    let names = names(&FEATURES);
     let area = |is_muted: &dyn Fn(Evidence) -> bool| -> Result<f64> {
         let mut samples = samples.clone();
         for (index, feature) in FEATURES.iter().enumerate() {

@@ -7,6 +7,7 @@ mod samples;
 
 use anyhow::{Context, Result, bail};
 use scarecrow::config::Policy;
+use scarecrow::judge::features::names;
 use scarecrow::judge::model::{File, Logistic, VERSION, Weights};
 use scarecrow::judge::{CLUSTER_FEATURES, FEATURES, Model};
 use scarecrow::observe::hash::{mix, public};
@@ -68,8 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         samples::of_clusters(simulation, &policy, &mut clusters)?;
         bar.inc(1);
     }
-    let of_clusters =
-        learn(&clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.clusters)?;
+    let of_clusters = learn(&clusters, &names(&CLUSTER_FEATURES), REGULARISATION.clusters)?;
     policy.model.clusters = of_clusters.weights;
     for _ in 0..2 {
         place(&simulations, &mut policy, |honest| &mut honest.clusters, |model| &mut model.clusters.bias)?;
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     for index in INHERITED.iter().filter_map(|(name, _)| FEATURES.iter().position(|feature| feature.name == *name)) {
         mute(&mut requests, index);
     }
-    let of_requests = learn(&requests, &FEATURES.each_ref().map(|feature| feature.name), REGULARISATION.requests)?;
+    let of_requests = learn(&requests, &names(&FEATURES), REGULARISATION.requests)?;
 
     policy.model.requests = of_requests.weights;
     let argued = argue(&mut policy.model.requests, &requests);
@@ -110,8 +110,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "requests": of_requests.report,
             "argued": argued,
         }),
-        clusters: written(&policy.model.clusters, &CLUSTER_FEATURES.each_ref().map(|feature| feature.name)),
-        requests: written(&policy.model.requests, &FEATURES.each_ref().map(|feature| feature.name)),
+        clusters: written(&policy.model.clusters, &names(&CLUSTER_FEATURES)),
+        requests: written(&policy.model.requests, &names(&FEATURES)),
     };
     let text = crate::pretty(&serde_json::to_value(&file)?);
     if let Err(problem) = Model::parse(&text) {
@@ -237,16 +237,20 @@ fn argue(requests: &mut Weights<{ FEATURES.len() }>, samples: &Samples) -> Vec<&
 
 /// The weights as a model's file has them: those that say something, with the digits that are kept.
 fn written<const N: usize>(weights: &Weights<N>, names: &[&str; N]) -> Logistic {
-    let digits = |value: f32| (f64::from(value) * DIGITS).round() / DIGITS;
     let said = names.iter().zip(weights.weights).filter(|(_, weight)| *weight != 0.0);
     Logistic {
-        bias: digits(weights.bias),
-        weights: said.map(|(name, weight)| ((*name).to_owned(), digits(weight))).collect(),
+        bias: digits(weights.bias.into()),
+        weights: said.map(|(name, weight)| ((*name).to_owned(), digits(weight.into()))).collect(),
     }
 }
 
+/// The digits of a weight that are kept.
+fn digits(value: f64) -> f64 {
+    (value * DIGITS).round() / DIGITS
+}
+
 fn round(value: f64) -> f32 {
-    ((value * DIGITS).round() / DIGITS) as f32
+    digits(value) as f32
 }
 
 fn learn<const N: usize>(samples: &Samples, names: &[&str; N], regularisation: f64) -> Result<Learnt<N>> {
