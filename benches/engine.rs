@@ -5,8 +5,10 @@ use ahash::RandomState;
 use criterion::{Criterion, criterion_group, criterion_main};
 use scarecrow::Engine;
 use scarecrow::config::Policy;
-use scarecrow::observe::{Connection, Headers, Observation, Secret};
+use scarecrow::observe::hash::mix;
+use scarecrow::observe::{Connection, Headers, Kind, Observation, Secret};
 use scarecrow::remember::Time;
+use scarecrow::share::journal::{Edition, Journal, Store};
 use std::hint::black_box;
 
 const HEADERS: [(&str, &str); 17] = [
@@ -58,5 +60,48 @@ fn engine(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, engine);
+/// Shared data with nobody else, which takes and forgets.
+struct Nobody;
+
+impl Store for Nobody {
+    fn get(&self, _: &str) -> Option<(Vec<u8>, Edition)> {
+        Some((Vec::new(), Edition(1)))
+    }
+
+    fn set(&self, _: &str, _: &[u8]) {}
+
+    fn replace(&self, _: &str, _: &[u8], _: Edition) -> bool {
+        true
+    }
+}
+
+/// What telling other workers costs: on each request, and on each exchange with tables that are full.
+fn exchange(criterion: &mut Criterion) {
+    let policy = Policy::parse("", &Secret::new(b"a secret for the benchmark")).unwrap();
+    let headers = Headers::new(pairs());
+    let mut observation = Observation::new(&headers, &Connection::default(), &policy.lens);
+    let mut engine = Engine::new(65_536, RandomState::new());
+    let start = Time(1_700_000_000_000_000_000);
+    for number in 0..300_000 {
+        observation.credential = Some(Kind::Credential.with(mix(number)));
+        observation.network = Some(Kind::Network.with(mix(!number)));
+        engine.request(&observation, &policy, start.plus_seconds(number as f64 / 10.0));
+    }
+    let mut now = start.plus_seconds(40_000.0);
+    let mut journal = Journal::join(&Nobody, 1, engine.memory_mut(), now).unwrap();
+    criterion.bench_function("remember, judge and keep for others", |bencher| {
+        bencher.iter(|| {
+            now = now.plus_seconds(1.0);
+            engine.request(black_box(&observation), &policy, now)
+        });
+    });
+    criterion.bench_function("exchange: a slice of full tables", |bencher| {
+        bencher.iter(|| {
+            now = now.plus_seconds(1.0);
+            journal.exchange(&Nobody, engine.memory_mut(), 0.25, now)
+        });
+    });
+}
+
+criterion_group!(benches, engine, exchange);
 criterion_main!(benches);

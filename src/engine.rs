@@ -9,7 +9,7 @@ use crate::judge::{
 };
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::group::{NEW, SETTLED};
-use crate::remember::{Actor, Member, Memory, News, Sight, TableEvents, Time};
+use crate::remember::{Actor, Member, Memory, Sight, TableEvents, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
@@ -186,19 +186,9 @@ impl Engine {
         &self.memory
     }
 
-    /// From now on, what is seen is kept for others until [`Engine::take_news`].
-    pub fn keep_news(&mut self) {
-        self.memory.keep_news();
-    }
-
-    /// What was seen here since the last call.
-    pub fn take_news(&mut self) -> News {
-        self.memory.take_news()
-    }
-
-    /// Takes in what others saw.
-    pub fn learn(&mut self, news: &News, now: Time) {
-        self.memory.learn(news, now);
+    /// What is remembered, for exchange with others.
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
     /// What happened in memory since the last call.

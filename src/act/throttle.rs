@@ -8,7 +8,7 @@ use crate::remember::Debt;
 pub struct Throttle {
     /// Requests per minute at the score where throttling begins.
     pub requests_per_minute: f64,
-    /// Requests that may come at once.
+    /// Requests that may come at once at the score where throttling begins; fewer as the rate falls.
     pub burst: f64,
     /// The longest wait to ask for, in seconds; a caller whose rate is lower than that is asked again.
     pub longest_wait: f64,
@@ -25,8 +25,10 @@ impl Throttle {
     /// `debt` stands at the time of the request. It grows only when a request is let through, so that impatience does not
     /// prolong the wait.
     pub fn admit(&self, debt: Debt, score: Score, start: Score) -> Result<Debt, u32> {
-        let interval = 60.0 / (self.requests_per_minute * tightness(score, start));
-        let tolerance = interval * (self.burst - 1.0).max(0.0);
+        let loosest = 60.0 / self.requests_per_minute;
+        let interval = loosest / tightness(score, start);
+        // Of the loosest interval, so that a score that rises never lets more through.
+        let tolerance = loosest * (self.burst - 1.0).max(0.0);
         let excess = f64::from(debt.0) - tolerance;
         if excess > ROUNDING * interval.max(1.0) {
             return Err(excess.min(self.longest_wait).ceil().max(1.0) as u32);
@@ -90,6 +92,16 @@ mod tests {
     fn a_higher_score_is_held_tighter() {
         assert!(admitted(100.0, 1.0, 61) < admitted(90.0, 1.0, 61));
         assert!(admitted(90.0, 1.0, 61) < admitted(75.0, 1.0, 61));
+    }
+
+    #[test]
+    fn a_score_that_rises_lets_nobody_in_who_was_held_before() {
+        let mut caller = Caller::new(75.0);
+        while caller.ask(0.0).is_none() {}
+        for score in 76..=100 {
+            caller.score = Score::new(score as f32);
+            assert!(caller.ask(0.0).is_some(), "{score}");
+        }
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Policy {
     pub inspect_responses: bool,
     /// Principals that each worker remembers.
     pub principals: usize,
+    /// Seconds within which all workers of an Envoy know what one saw.
+    pub sync_interval: f64,
     /// One request in so many is timed.
     pub time_one_in: u64,
     /// Dynamic metadata that holds the credential, as property path; empty for none.
@@ -237,6 +239,7 @@ struct RawInspection {
 #[derive(Deserialize)]
 struct RawMemory {
     principals: f64,
+    sync_interval_seconds: f64,
 }
 
 #[derive(Deserialize)]
@@ -281,6 +284,7 @@ impl Raw {
             inspect_request_bytes: self.inspection.request_bytes as u64,
             inspect_responses: self.inspection.responses == "usage",
             principals: self.memory.principals as usize,
+            sync_interval: self.memory.sync_interval_seconds,
             time_one_in: self.metrics.time_one_in as u64,
             credential_metadata: metadata_path(&self.credential.metadata),
             account_metadata: metadata_path(&self.account.metadata),

@@ -84,7 +84,12 @@ pub const FIELDS: &[Field] = &[
         "30",
         "The rate at the score where throttling begins; it falls to a quarter at 100.",
     ),
-    field("throttle.burst", Type::Whole("requests", 1, 10_000), "10", "Requests that may come at once."),
+    field(
+        "throttle.burst",
+        Type::Whole("requests", 1, 10_000),
+        "10",
+        "Requests that may come at once at the score where throttling begins; at 100 about a quarter.",
+    ),
     field("throttle.longest_wait_seconds", Type::Whole("seconds", 1, 3_600), "60", "The largest Retry-After."),
     field(
         "throttle.message",
@@ -180,7 +185,13 @@ pub const FIELDS: &[Field] = &[
         "memory.principals",
         Type::Whole("principals", 128, 4_194_304),
         "65536",
-        "Principals that each worker remembers, rounded up to a power of two. Memory is taken as it is needed, at most about 480 bytes each. A worker keeps the size that it started with.",
+        "Principals that each worker remembers, rounded up to a power of two and to at least 512. Memory is taken as it is needed, at most about 480 bytes each. A worker keeps the size that it started with.",
+    ),
+    global(
+        "memory.sync_interval_seconds",
+        Type::Number("seconds", 0.05, 60.0),
+        "0.25",
+        "Within this time all workers of an Envoy know what one of them saw; until then each acts on what it has seen itself.",
     ),
     global("metrics", Type::Object, "{}", "What is measured."),
     global(

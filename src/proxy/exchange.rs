@@ -155,7 +155,7 @@ impl Exchange {
             if let Outcome::Judged(verdict) = &outcome {
                 worker.note_score(verdict.score);
             }
-            worker.report_if_due(now);
+            worker.catch_up(now);
             outcome
         });
         match outcome {

@@ -16,4 +16,6 @@ mod request;
 #[cfg(any(target_arch = "wasm32", clippy, doc, test))]
 mod response;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod shared;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod worker;

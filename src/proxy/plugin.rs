@@ -1,6 +1,5 @@
 //! One plugin configuration: its policy, and the policies of routes that differ from it.
 
-use ahash::RandomState;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use serde_json::Value;
@@ -9,18 +8,18 @@ use std::rc::Rc;
 
 use super::exchange::Exchange;
 use super::raw;
+use super::shared;
 use super::wire;
 use super::worker::{REPORT_EVERY, Worker};
 use crate::config::Policy;
 use crate::config::policy;
 use crate::observe::Secret;
+use crate::share::journal::Store;
 
 /// The environment variable with the operator's secret.
 const SECRET: &str = "SCARECROW_SECRET";
 /// Shorter secrets can be found by trying.
 const SHORTEST_SECRET: usize = 16;
-/// Where VMs of one process share the random secret that stands in for a missing one. The only shared key in use.
-const SHARED_SECRET: &str = "scarecrow.secret";
 /// What a route's metadata says to us, in a form that tells one route from another but has lost the types.
 const ROUTE_POLICY: &[u8] = b"xds\0route_metadata\0filter_metadata\0scarecrow";
 /// All of a route's metadata, as protobuf.
@@ -115,22 +114,15 @@ fn secret() -> FoundSecret {
             }
             FoundSecret { value: Secret::new(text.as_bytes()), is_random: false }
         }
-        _ => FoundSecret { value: Secret::new(&random_secret()), is_random: true },
+        _ => {
+            if shared::SharedData.get(shared::SECRET).is_none() {
+                log::warn!(
+                    "scarecrow: no {SECRET} in vm_config.environment_variables; a random secret is used, so hashes change with every start and differ between hosts"
+                );
+            }
+            FoundSecret { value: Secret::new(&shared::random(shared::SECRET)), is_random: true }
+        }
     }
-}
-
-/// A secret at random, one for all VMs of the process. The VM that checks configuration on the main thread comes
-/// first and leaves it for the workers; on a host without shared data each VM has its own.
-fn random_secret() -> Vec<u8> {
-    if let Some(secret) = raw::shared(SHARED_SECRET).filter(|secret| !secret.is_empty()) {
-        return secret;
-    }
-    log::warn!(
-        "scarecrow: no {SECRET} in vm_config.environment_variables; a random secret is used, so hashes change with every start and differ between hosts"
-    );
-    let random: Vec<u8> = (0..4).flat_map(|i: u8| RandomState::new().hash_one(i).to_le_bytes()).collect();
-    raw::set_shared(SHARED_SECRET, &random);
-    raw::shared(SHARED_SECRET).filter(|secret| !secret.is_empty()).unwrap_or(random)
 }
 
 /// The root context: takes the configuration and makes a context for each request.
@@ -148,8 +140,9 @@ impl RootContext for Root {
             Ok(plugin) => {
                 let mode = if plugin.policy.enforce { "enforce" } else { "observe" };
                 log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
+                shared::prepare();
+                raw::set_tick_period((REPORT_EVERY.min(plugin.policy.sync_interval / 2.0) * 1000.0) as u32);
                 self.plugin = Some(Rc::new(plugin));
-                raw::set_tick_period((REPORT_EVERY * 1000.0) as u32);
                 true
             }
             Err(problems) => {

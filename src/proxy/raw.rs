@@ -122,17 +122,19 @@ pub fn set_property(name: &str, value: &[u8]) {
     let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-/// A value that all VMs of this id share.
-pub fn shared(key: &str) -> Option<Vec<u8>> {
+/// A value that all VMs of this id share, with a number that tells its state from those before; never 0.
+pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
     // SAFETY: the key is readable for its length; all three pointers are valid for a write.
-    returned(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) })
+    let value =
+        returned(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) });
+    value.map(|value| (value, cas))
 }
 
-/// Sets a value that all VMs of this id share.
-pub fn set_shared(key: &str, value: &[u8]) {
+/// Sets a value that all VMs of this id share; if `cas` is not 0, only in the state with that number. Returns whether it was set.
+pub fn set_shared(key: &str, value: &[u8], cas: u32) -> bool {
     // SAFETY: key and value are readable for their lengths.
-    let _ = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
+    (unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) }) == OK
 }
 
 /// Lets the request of a context go on, from outside of it.

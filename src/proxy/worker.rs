@@ -1,14 +1,17 @@
-//! What one worker's VM keeps between requests: the engine and the counts. Survives a change of configuration.
+//! What one worker's VM keeps between requests: the engine, its view of the journal, and the counts. Survives a change of
+//! configuration.
 
 use ahash::RandomState;
 use std::cell::RefCell;
 
 use super::holding::{Holding, LetGo};
 use super::raw;
+use super::shared::{self, SharedData};
 use crate::config::Policy;
 use crate::engine::Engine;
 use crate::judge::Score;
 use crate::remember::Time;
+use crate::share::journal::Journal;
 use crate::share::metrics::{COUNTS, Count, Counts, HISTOGRAMS};
 
 thread_local! {
@@ -26,6 +29,11 @@ pub struct Worker {
     pub counts: Counts,
     /// Which requests may wait for their verdict.
     pub holding: Holding,
+    /// What workers tell each other; `None` on a host where they can't.
+    journal: Option<Journal>,
+    /// Seconds between two exchanges: half the interval in which others are to know, as they look as often.
+    sync_every: f64,
+    synced_at: Time,
     metrics: [Option<u32>; COUNTS.len()],
     histograms: [Option<u32>; HISTOGRAMS.len()],
     reported_at: Time,
@@ -35,6 +43,11 @@ pub struct Worker {
 
 /// Scores are handed to the host so many at a time: in a row a call costs 80 ns, alone in a request several times that.
 const SCORES: usize = 256;
+
+/// Whether so many seconds have passed, or nearly: ticks come a little early or late. A clock that stepped back makes it due.
+fn is_due(last: Time, seconds: f64, now: Time) -> bool {
+    last > now || now.seconds_since(last) >= 0.9 * seconds
+}
 
 /// A histogram's place in [`HISTOGRAMS`].
 #[derive(Clone, Copy)]
@@ -47,8 +60,17 @@ pub enum Histogram {
 
 impl Worker {
     fn new(policy: &Policy) -> Self {
+        let mut engine = Engine::new(policy.principals, shared::hasher());
+        let (teller, now) = (RandomState::new().hash_one(0), raw::now());
+        let journal = Journal::join(&SharedData, teller, engine.memory_mut(), now);
+        if journal.is_none() {
+            log::warn!("scarecrow: this host has no shared data: each worker judges by what it has seen itself");
+        }
         Self {
-            engine: Engine::new(policy.principals, RandomState::new()),
+            engine,
+            journal,
+            sync_every: policy.sync_interval / 2.0,
+            synced_at: now,
             counts: Counts::default(),
             holding: Holding::default(),
             metrics: COUNTS.map(|metric| {
@@ -93,23 +115,41 @@ impl Worker {
         }
     }
 
-    /// What is due every [`REPORT_EVERY`] seconds if there is a worker: counts go to the host (an idle worker has those
-    /// of its last requests), and requests that wait in vain go on.
+    /// What is due from time to time if there is a worker, used or idle: it tells the others what it saw and hears what they
+    /// did, counts go to the host, and requests that wait in vain go on.
     pub fn tick() {
         WORKER.with_borrow_mut(|worker| {
             if let Some(worker) = worker {
                 let now = raw::now();
-                worker.send_counts(now);
-                worker.let_go(now);
+                worker.sync(now);
+                if is_due(worker.reported_at, REPORT_EVERY, now) {
+                    worker.send_counts(now);
+                    worker.let_go(now);
+                }
             }
         });
     }
 
-    /// Hands the counts to the host if it is time, so that hosts without ticks see them too.
-    pub fn report_if_due(&mut self, now: Time) {
+    /// Does what a tick does if none came for a while, so that hosts without ticks lack nothing.
+    pub fn catch_up(&mut self, now: Time) {
+        const TICKS: f64 = 4.0;
         if now.seconds_since(self.reported_at) >= REPORT_EVERY {
             self.send_counts(now);
         }
+        if now.seconds_since(self.synced_at) >= TICKS * self.sync_every {
+            self.sync(now);
+        }
+    }
+
+    fn sync(&mut self, now: Time) {
+        let Some(journal) = &mut self.journal else { return };
+        if !is_due(self.synced_at, self.sync_every, now) {
+            return;
+        }
+        self.synced_at = now;
+        let exchanged = journal.exchange(&SharedData, self.engine.memory_mut(), self.sync_every, now);
+        self.counts.add_many(Count::RecordsLearnt, exchanged.learnt);
+        self.counts.add_many(Count::RecordsLost, exchanged.lost);
     }
 
     /// Notes the score of a verdict.

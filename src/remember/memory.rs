@@ -9,8 +9,9 @@ use super::record::Record;
 use super::table::{Table, TableEvents};
 use super::time::Time;
 
-/// So many records change between two exchanges at most; what changes beyond is not told. About half a megabyte.
-const MOST_NEWS: usize = 2_048;
+/// So many actors and so many groups change between two exchanges at most; what changes beyond is not told. About a megabyte
+/// each: a quarter of a second of some 4,000 requests a second.
+const MOST_NEWS: usize = 4_096;
 
 /// What a worker remembers: a table of actors and one of groups, so that neither crowds out the other.
 pub struct Memory {
@@ -40,18 +41,6 @@ impl News {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.actors.is_empty() && self.groups.is_empty()
-    }
-
-    /// Adds other news. For news of different requests, the order in which many are added makes no difference.
-    pub fn merge(&mut self, other: &Self) {
-        self.since = earlier(self.since, other.since);
-        for (id, actor) in &other.actors {
-            self.actors.entry(*id).or_default().merge(actor);
-        }
-        for (id, group) in &other.groups {
-            self.groups.entry(*id).or_default().merge(group);
-        }
-        self.lost += other.lost;
     }
 }
 
@@ -108,15 +97,25 @@ impl Memory {
         News { since, ..news }
     }
 
-    /// Takes in what others saw.
-    pub fn learn(&mut self, news: &News, now: Time) {
-        self.since = earlier(self.since, news.since);
-        for (id, actor) in &news.actors {
-            self.actors.entry(*id, now).merge(actor);
-        }
-        for (id, group) in &news.groups {
-            self.groups.entry(*id, now).merge(group);
-        }
+    /// Takes in what others saw of an actor.
+    pub fn learn_actor(&mut self, id: u64, actor: &Actor, now: Time) {
+        self.actors.entry(id, now).merge(actor);
+    }
+
+    /// Takes in what others saw of a group.
+    pub fn learn_group(&mut self, id: u64, group: &Group, now: Time) {
+        self.groups.entry(id, now).merge(group);
+    }
+
+    /// Takes in that others remember since then.
+    pub fn learn_since(&mut self, since: Time) {
+        self.since = earlier(self.since, since);
+    }
+
+    /// When memory began, as far as it has.
+    #[must_use]
+    pub fn began(&self) -> Time {
+        self.since
     }
 
     /// When memory began, this moment included.
@@ -142,6 +141,12 @@ impl Memory {
     pub fn change_group(&mut self, id: u64, now: Time, with: impl Fn(&mut Group)) -> &Group {
         let news = self.news.as_mut().map(|news| (&mut news.groups, &mut news.lost));
         change(&mut self.groups, news, id, now, with)
+    }
+
+    /// The slice of both tables that a principal's hash is in, below [`super::table::SLICES`].
+    #[must_use]
+    pub fn slice_of(&self, id: u64) -> usize {
+        self.actors.slice_of(id)
     }
 
     /// The actors.

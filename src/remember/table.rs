@@ -10,6 +10,8 @@ const WAYS: usize = 8;
 /// Sets that are allocated together, at first use: about 32 KiB, so that an idle filter stays small and a busy one
 /// never allocates more than this within a request.
 const SETS_PER_PAGE: usize = 16;
+/// Parts that a table can be walked in, so that a walk can be spread over time.
+pub const SLICES: usize = 64;
 
 #[derive(Clone)]
 struct Set<R> {
@@ -36,22 +38,23 @@ pub struct TableEvents {
 /// (the one with the least evidence), among equals the one unused for longest: a flood of fresh keys evicts fresh keys, not
 /// suspects. Its weakness: eight suspects in one set can evict each other, one in thousands of sets.
 ///
-/// The place of a principal depends on a random seed, so that nobody can aim keys at one set.
+/// The place of a principal depends on a random seed, so that nobody can aim keys at one set. Tables with the same seed
+/// have the same principals in the same slice, whatever their sizes.
 pub struct Table<R> {
     pages: Box<[Option<Page<R>>]>,
-    set_mask: usize,
+    sets_per_slice: usize,
     hasher: RandomState,
     events: TableEvents,
 }
 
 impl<R: Record> Table<R> {
-    /// A table for that many records, rounded up to a power of two and to at least 128.
+    /// A table for that many records, rounded up to a power of two and to at least 512.
     #[must_use]
     pub fn new(slots: usize, hasher: RandomState) -> Self {
-        let sets = slots.div_ceil(WAYS).next_power_of_two().max(SETS_PER_PAGE);
+        let sets = slots.div_ceil(WAYS).next_power_of_two().max(SLICES);
         Self {
             pages: vec![None; sets / SETS_PER_PAGE].into_boxed_slice(),
-            set_mask: sets - 1,
+            sets_per_slice: sets / SLICES,
             hasher,
             events: TableEvents::default(),
         }
@@ -60,19 +63,34 @@ impl<R: Record> Table<R> {
     /// How many records it can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        (self.set_mask + 1) * WAYS
+        SLICES * self.sets_per_slice * WAYS
     }
 
     /// Bytes that it takes when full.
     #[must_use]
     pub fn bytes_when_full(&self) -> usize {
-        (self.set_mask + 1) * size_of::<Set<R>>()
+        SLICES * self.sets_per_slice * size_of::<Set<R>>()
     }
 
     fn place(&self, id: u64) -> (usize, usize, u64) {
         let key = id.max(1);
-        let set = self.hasher.hash_one(key) as usize & self.set_mask;
+        let hash = self.hasher.hash_one(key);
+        // Sizes are powers of two: the highest bits choose the slice, the lowest the set in it.
+        let set = slice(hash) * self.sets_per_slice + (hash as usize & (self.sets_per_slice - 1));
         (set / SETS_PER_PAGE, set % SETS_PER_PAGE, key)
+    }
+
+    /// The slice, below [`SLICES`], that a principal's hash is in.
+    #[must_use]
+    pub fn slice_of(&self, id: u64) -> usize {
+        slice(self.hasher.hash_one(id.max(1)))
+    }
+
+    /// The records of one slice with their principals' hashes.
+    pub fn slice(&self, slice: usize) -> impl Iterator<Item = (u64, &R)> {
+        let sets = slice * self.sets_per_slice..(slice + 1) * self.sets_per_slice;
+        sets.filter_map(|set| self.pages.get(set / SETS_PER_PAGE)?.as_ref()?.get(set % SETS_PER_PAGE))
+            .flat_map(Set::iter)
     }
 
     /// The record of a principal's hash, if it is remembered.
@@ -88,7 +106,7 @@ impl<R: Record> Table<R> {
     pub fn entry(&mut self, id: u64, now: Time) -> &mut R {
         let (page, set, key) = self.place(id);
         let events = &mut self.events;
-        #[allow(clippy::indexing_slicing)] // `place` masks to the number of sets, and pages × 16 are all of them
+        #[allow(clippy::indexing_slicing)] // `place` stays below the number of sets, and pages × 16 are all of them
         let page = &mut self.pages[page];
         let page = page.get_or_insert_with(|| {
             let empty = Set { keys: [0; WAYS], records: [R::default(); WAYS] };
@@ -119,8 +137,7 @@ impl<R: Record> Table<R> {
 
     /// Every record with its principal's hash.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &R)> {
-        let sets = self.pages.iter().flatten().flat_map(|page| page.iter());
-        sets.flat_map(|set| set.keys.iter().copied().zip(&set.records)).filter(|(key, _)| *key != 0)
+        self.pages.iter().flatten().flat_map(|page| page.iter()).flat_map(Set::iter)
     }
 
     /// How many principals are remembered. Walks the table: for reports, not for requests.
@@ -136,7 +153,16 @@ impl<R: Record> Table<R> {
     }
 }
 
+/// The six highest bits of a hash.
+fn slice(hash: u64) -> usize {
+    (hash >> (u64::BITS - SLICES.ilog2())) as usize
+}
+
 impl<R: Record> Set<R> {
+    fn iter(&self) -> impl Iterator<Item = (u64, &R)> {
+        self.keys.iter().copied().zip(&self.records).filter(|(key, _)| *key != 0)
+    }
+
     fn least_worth_keeping(&self, now: Time) -> usize {
         let worth = |record: &R| (record.worth(now), record.last_seen());
         self.keys
@@ -187,6 +213,22 @@ mod tests {
     }
 
     #[test]
+    fn a_principal_is_in_the_same_slice_whatever_the_size() {
+        let (mut small, mut large) = (table(512), table(65_536));
+        for id in (0..300).map(mix) {
+            for table in [&mut small, &mut large] {
+                table.entry(id, START).stand_at(START);
+                let slice = table.slice_of(id);
+                assert!(table.slice(slice).any(|(held, _)| held == id));
+            }
+            assert_eq!(small.slice_of(id), large.slice_of(id));
+        }
+        for table in [&small, &large] {
+            assert_eq!((0..SLICES).map(|slice| table.slice(slice).count()).sum::<usize>(), table.len());
+        }
+    }
+
+    #[test]
     fn the_hash_zero_is_a_principal_too() {
         let mut table = table(1024);
         table.entry(0, START).stand_at(START);
@@ -212,9 +254,9 @@ mod tests {
 
     #[test]
     fn an_old_suspicion_fades_and_makes_room() {
-        let mut table = table(128);
+        let mut table = table(512);
         suspect(&mut table);
-        for id in 0..10_000 {
+        for id in 0..40_000 {
             let now = START.plus_seconds(30.0 * 86_400.0 + id as f64);
             table.entry(mix(id), now).stand_at(now);
         }

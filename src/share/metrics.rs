@@ -78,6 +78,10 @@ pub enum Count {
     TableInsertions,
     /// Principals dropped from the table to make room.
     TableEvictions,
+    /// Records that other workers told.
+    RecordsLearnt,
+    /// Records that never reached other workers.
+    RecordsLost,
     /// Principals in the tables of all workers.
     TablePrincipals,
 }
@@ -99,7 +103,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 35] = [
+pub const COUNTS: [Metric; 37] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -158,6 +162,11 @@ pub const COUNTS: [Metric; 35] = [
     ),
     counter("scarecrow.table.insertions", "Principals taken into a worker's table."),
     counter("scarecrow.table.evictions", "Principals dropped from a worker's full table."),
+    counter("scarecrow.records_learnt", "Records that a worker learnt from others."),
+    counter(
+        "scarecrow.records_lost",
+        "Records, and pieces of many records, that did not reach other workers: more changed at once than is told, or a worker was held up.",
+    ),
     Metric { name: "scarecrow.table.principals", is_gauge: true, doc: "Principals in the tables of all workers." },
 ];
 

@@ -1,7 +1,9 @@
-//! Share: what leaves the filter about its verdicts, and under which names.
+//! Share: what leaves the filter about its verdicts, and under which names; and what workers tell each other.
 //!
 //! Only hashes, names from this crate's own tables and numbers may leave; never text from a request.
 #![forbid(unsafe_code)]
 
+pub mod delta;
 pub mod fields;
+pub mod journal;
 pub mod metrics;

@@ -94,9 +94,12 @@ class Watched:
         replace = {"envoy/ecds-filter.yaml, watched_directory: { path: envoy }": f"{self.file}, watched_directory: {{ path: {folder} }}"}
         self.envoy = Envoy("envoy/ecds.yaml", folder / "envoy", ports, replace)
 
-    def write(self, policy):
+    def write(self, policy, vm=None):
+        """Another policy, and more about its VM."""
         document = yaml.safe_load((ROOT / "envoy/ecds-filter.yaml").read_text())
-        document["resources"][0]["typed_config"]["config"]["configuration"]["value"] = policy
+        plugin = document["resources"][0]["typed_config"]["config"]
+        plugin["configuration"]["value"] = policy
+        plugin["vm_config"] |= vm or {}
         beside = self.file.with_suffix(".new")
         beside.write_text(yaml.safe_dump(document))
         beside.rename(self.file)

@@ -1,0 +1,66 @@
+//! What all VMs of one id share: the host's shared data.
+//!
+//! The host never frees a key, so the names in use are few and fixed.
+
+use ahash::RandomState;
+
+use super::raw;
+use crate::share::journal::{self, Edition, Store};
+
+/// The random secret that stands in for a missing one.
+pub const SECRET: &str = "scarecrow.secret";
+/// What places principals in tables: the same in all workers, so that the slices of their tables agree.
+const SEED: &str = "scarecrow.seed";
+
+/// The host's shared data.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedData;
+
+impl Store for SharedData {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        raw::shared(name).map(|(value, edition)| (value, Edition(edition)))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        raw::set_shared(name, value, 0);
+    }
+
+    fn replace(&self, name: &str, value: &[u8], Edition(edition): Edition) -> bool {
+        raw::set_shared(name, value, edition)
+    }
+}
+
+/// Random bytes under a name, the same for all VMs. The VM that checks configuration on the main thread comes first and
+/// leaves them for the workers; on a host without shared data each VM has its own.
+pub fn random(name: &str) -> [u8; 32] {
+    let find = || SharedData.get(name).and_then(|(bytes, _)| <[u8; 32]>::try_from(bytes).ok());
+    find().unwrap_or_else(|| {
+        let mut random = [0; 32];
+        for (bytes, number) in random.chunks_exact_mut(8).zip(0u8..) {
+            bytes.copy_from_slice(&RandomState::new().hash_one(number).to_le_bytes());
+        }
+        SharedData.set(name, &random);
+        find().unwrap_or(random)
+    })
+}
+
+/// Puts in place what workers share, while the VM that checks configuration is still alone: whoever comes first to a name
+/// that is not there may overwrite another's.
+pub fn prepare() {
+    random(SEED);
+    journal::prepare(&SharedData);
+}
+
+/// What places principals in tables.
+pub fn hasher() -> RandomState {
+    let [a, b, c, d] = numbers(&random(SEED));
+    RandomState::with_seeds(a, b, c, d)
+}
+
+fn numbers(bytes: &[u8; 32]) -> [u64; 4] {
+    let mut numbers = [0; 4];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *number = u64::from_le_bytes(*bytes);
+    }
+    numbers
+}

@@ -1,0 +1,114 @@
+//! Deltas: what one worker or host saw, as messages that others add to what they remember.
+//!
+//! A message is a version, the time since when its teller remembers, and records: a byte for the kind, the principal's hash
+//! (eight bytes, little end first) and the record as [`crate::remember::codec`] writes it. Records add up whatever the order in
+//! which messages come and however they were cut; each has to arrive once, which is the exchange's to see to.
+
+use crate::remember::codec::{Reader, write_number};
+use crate::remember::{Actor, Group, Memory, Record, Time};
+
+/// The format of messages. Who reads another version reads nothing.
+pub const VERSION: u8 = 1;
+/// A message is closed once it has so many bytes: with one more record it stays below 64 KiB.
+pub const LARGEST: usize = 60_000;
+
+const ACTOR: u8 = 1;
+const GROUP: u8 = 2;
+
+/// Writes messages.
+#[derive(Debug)]
+pub struct Writer {
+    since: Time,
+    largest: usize,
+    messages: Vec<Vec<u8>>,
+}
+
+impl Writer {
+    /// Messages of about `largest` bytes at most, of one who remembers since then.
+    #[must_use]
+    pub fn new(since: Time, largest: usize) -> Self {
+        Self { since, largest, messages: Vec::new() }
+    }
+
+    /// Adds an actor.
+    pub fn actor(&mut self, id: u64, actor: &Actor) {
+        self.add(ACTOR, id, actor);
+    }
+
+    /// Adds a group.
+    pub fn group(&mut self, id: u64, group: &Group) {
+        self.add(GROUP, id, group);
+    }
+
+    fn add<R: Record>(&mut self, kind: u8, id: u64, record: &R) {
+        let message = match self.messages.last_mut().filter(|message| message.len() < self.largest) {
+            Some(message) => message,
+            None => {
+                let mut message = vec![VERSION];
+                write_number(self.since.0, &mut message);
+                self.messages.push(message);
+                let Some(message) = self.messages.last_mut() else { return };
+                message
+            }
+        };
+        message.push(kind);
+        message.extend_from_slice(&id.to_le_bytes());
+        record.write(message);
+    }
+
+    /// The messages; none if nothing was added.
+    #[must_use]
+    pub fn finish(self) -> Vec<Vec<u8>> {
+        self.messages
+    }
+}
+
+/// What a message tells.
+#[derive(Debug, Default, PartialEq)]
+pub struct Delta {
+    since: Time,
+    actors: Vec<(u64, Actor)>,
+    groups: Vec<(u64, Group)>,
+}
+
+impl Delta {
+    /// Reads a message; `None` of anything that is not wholly one.
+    #[must_use]
+    pub fn read(message: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(message);
+        let [version] = reader.bytes()?;
+        if version != VERSION {
+            return None;
+        }
+        let mut delta = Self { since: Time(reader.number()?), ..Self::default() };
+        while !reader.is_empty() {
+            let [kind] = reader.bytes()?;
+            let id = u64::from_le_bytes(reader.bytes()?);
+            match kind {
+                ACTOR => delta.actors.push((id, Actor::read(&mut reader)?)),
+                GROUP => delta.groups.push((id, Group::read(&mut reader)?)),
+                _ => return None,
+            }
+        }
+        Some(delta)
+    }
+
+    /// Adds it to what is remembered, as far as principals are wanted. Returns how many records those were.
+    pub fn tell(&self, memory: &mut Memory, now: Time, is_wanted: impl Fn(&Memory, u64) -> bool) -> u64 {
+        memory.learn_since(self.since);
+        let mut told = 0;
+        for (id, actor) in &self.actors {
+            if is_wanted(memory, *id) {
+                memory.learn_actor(*id, actor, now);
+                told += 1;
+            }
+        }
+        for (id, group) in &self.groups {
+            if is_wanted(memory, *id) {
+                memory.learn_group(*id, group, now);
+                told += 1;
+            }
+        }
+        told
+    }
+}

@@ -1,0 +1,264 @@
+//! The journal: one memory over all workers of a host.
+//!
+//! Each worker judges by a memory of its own and asks nobody on the request path. Every eighth of a second it writes what it saw
+//! itself into a journal that all can read, and adds what others wrote since it last looked. The journal is a ring of
+//! [`ENTRIES`] values with a head; a worker moves the head on by compare-and-swap, which gives it entries of its own, and fills
+//! them. So each entry reaches every other worker once, as sums need it.
+//!
+//! So that a worker that starts anew knows what the others knew, they write a snapshot beside it: [`SLICES`] values, one at a
+//! time, by turns, each with the place in the journal up to which it knows everything. Who starts reads all slices, and of the
+//! journal what each does not have yet.
+//!
+//! Its weaknesses: a worker that does not look for as long as [`ENTRIES`] entries take misses what was overwritten (that is
+//! counted); and one that starts after more than that since a slice was written lacks as much of that slice.
+
+use crate::remember::codec::{Reader, write_number};
+use crate::remember::table::SLICES;
+use crate::remember::{Memory, Time};
+use crate::share::delta::{Delta, LARGEST, Writer};
+
+/// Values that all workers of a host reach by name. The set of names in use is fixed: hosts may never free one.
+pub trait Store {
+    /// A value, with its edition for [`Store::replace`].
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)>;
+    /// Sets a value.
+    fn set(&self, name: &str, value: &[u8]);
+    /// Sets a value that has not changed since that edition was read. Returns whether it was so.
+    fn replace(&self, name: &str, value: &[u8], edition: Edition) -> bool;
+}
+
+/// Tells one state of a value from those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edition(pub u32);
+
+/// Entries of the ring. Four workers that write eight times a second fill it in 8 seconds, the time that a snapshot takes to
+/// go round.
+pub const ENTRIES: u64 = 256;
+/// Messages that wait for a place in the journal at most; about 4 MB.
+const MOST_WAITING: usize = 64;
+/// Tries to move the head on. Each fails only because another worker succeeded.
+const TRIES: usize = 16;
+/// Seconds after which an entry that was taken and not filled is given up: whoever took it has died.
+const ABANDONED: f64 = 2.0;
+
+/// Names, with the version of what is written there: another version neither reads it nor is read.
+const HEAD: &str = "scarecrow.1.head";
+const ROUND: &str = "scarecrow.1.round";
+
+fn entry_name(number: u64) -> String {
+    format!("scarecrow.1.entry.{}", number % ENTRIES)
+}
+
+fn slice_name(slice: usize) -> String {
+    format!("scarecrow.1.slice.{slice}")
+}
+
+/// One worker's view of the journal.
+#[derive(Debug)]
+pub struct Journal {
+    /// Tells its own entries from those of others.
+    teller: u64,
+    /// The first entry that was not read yet.
+    next: u64,
+    /// Since when an entry is waited for that was taken and not filled.
+    waiting_since: Option<Time>,
+    /// Up to which entry each slice was known from a snapshot, while the journal is behind one of them.
+    known: Option<Vec<u64>>,
+    /// Messages that found no place yet.
+    waiting: Vec<Vec<u8>>,
+}
+
+/// What one exchange did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchanged {
+    /// Records that others told.
+    pub learnt: u64,
+    /// Entries and changes that never arrive: overwritten before they were read, abandoned, unreadable, or without room.
+    pub lost: u64,
+}
+
+/// Puts the journal's head in place. Before any worker runs: whoever comes first to a name that is not there may overwrite
+/// another's.
+pub fn prepare(store: &impl Store) {
+    for name in [HEAD, ROUND] {
+        if store.get(name).is_none() {
+            store.set(name, &[]);
+        }
+    }
+}
+
+impl Journal {
+    /// Joins in, if the store works: reads what others know, and keeps news from now on. `teller` is any number that no
+    /// other worker has.
+    pub fn join(store: &impl Store, teller: u64, memory: &mut Memory, now: Time) -> Option<Self> {
+        let (head, _) = head(store)?;
+        memory.keep_news();
+        let mut known = vec![0; SLICES];
+        for (slice, known) in known.iter_mut().enumerate() {
+            if let Some((upto, delta)) = store.get(&slice_name(slice)).and_then(|(bytes, _)| read_slice(&bytes)) {
+                *known = upto;
+                delta.tell(memory, now, |_, _| true);
+            }
+        }
+        let next = known.iter().copied().min().unwrap_or(0).max(head.saturating_sub(ENTRIES));
+        let mut journal = Self { teller, next, waiting_since: None, known: Some(known), waiting: Vec::new() };
+        journal.read(store, memory, now);
+        Some(journal)
+    }
+
+    /// Tells others what was seen here, and takes in what they tell. Then writes a slice of the snapshot, if none was
+    /// written for `interval` seconds.
+    pub fn exchange(&mut self, store: &impl Store, memory: &mut Memory, interval: f64, now: Time) -> Exchanged {
+        let mut exchanged = Exchanged { lost: self.tell(store, memory), ..Exchanged::default() };
+        let read = self.read(store, memory, now);
+        exchanged.learnt += read.learnt;
+        exchanged.lost += read.lost;
+        let has_all = head(store).is_some_and(|(head, _)| head == self.next) && self.waiting.is_empty();
+        if has_all && let Some(slice) = next_slice(store, interval, now) {
+            self.write_slice(store, memory, slice);
+        }
+        exchanged
+    }
+
+    /// Writes what was seen here. Returns what was lost for want of room.
+    fn tell(&mut self, store: &impl Store, memory: &mut Memory) -> u64 {
+        let news = memory.take_news();
+        let mut lost = news.lost;
+        let mut writer = Writer::new(news.since, LARGEST);
+        for (id, actor) in &news.actors {
+            writer.actor(*id, actor);
+        }
+        for (id, group) in &news.groups {
+            writer.group(*id, group);
+        }
+        self.waiting.extend(writer.finish());
+        if let Some(first) = take_entries(store, self.waiting.len() as u64) {
+            for (number, message) in (first..).zip(self.waiting.drain(..)) {
+                let mut entry = Vec::with_capacity(message.len() + 16);
+                write_number(number, &mut entry);
+                entry.extend_from_slice(&self.teller.to_le_bytes());
+                entry.extend_from_slice(&message);
+                store.set(&entry_name(number), &entry);
+            }
+        }
+        if self.waiting.len() > MOST_WAITING {
+            lost += self.waiting.len() as u64;
+            self.waiting.clear();
+        }
+        lost
+    }
+
+    /// Takes in what others wrote since the last time.
+    fn read(&mut self, store: &impl Store, memory: &mut Memory, now: Time) -> Exchanged {
+        let mut exchanged = Exchanged::default();
+        let Some((head, _)) = head(store) else { return exchanged };
+        let oldest = head.saturating_sub(ENTRIES);
+        exchanged.lost += oldest.saturating_sub(self.next);
+        // Bounded: at most as many as the ring has.
+        self.next = self.next.max(oldest).min(head);
+        while self.next < head {
+            let entry = store.get(&entry_name(self.next)).map(|(entry, _)| entry);
+            match entry.as_deref().and_then(read_entry) {
+                Some(entry) if entry.number == self.next => {
+                    if entry.teller != self.teller {
+                        match Delta::read(entry.message) {
+                            Some(delta) => exchanged.learnt += self.learn(&delta, memory, now),
+                            None => exchanged.lost += 1,
+                        }
+                    }
+                }
+                // The next round has begun here.
+                Some(entry) if entry.number > self.next => exchanged.lost += 1,
+                _ => {
+                    let since = *self.waiting_since.get_or_insert(now);
+                    if now.seconds_since(since) < ABANDONED {
+                        return exchanged;
+                    }
+                    exchanged.lost += 1;
+                }
+            }
+            self.waiting_since = None;
+            self.next += 1;
+        }
+        self.known.take_if(|known| known.iter().all(|upto| *upto <= head));
+        exchanged
+    }
+
+    fn learn(&self, delta: &Delta, memory: &mut Memory, now: Time) -> u64 {
+        let Some(known) = &self.known else { return delta.tell(memory, now, |_, _| true) };
+        let is_new = |memory: &Memory, id| known.get(memory.slice_of(id)).is_none_or(|upto| self.next >= *upto);
+        delta.tell(memory, now, is_new)
+    }
+
+    fn write_slice(&self, store: &impl Store, memory: &Memory, slice: usize) {
+        let mut writer = Writer::new(memory.began(), usize::MAX);
+        for (id, actor) in memory.actors().slice(slice) {
+            writer.actor(id, actor);
+        }
+        for (id, group) in memory.groups().slice(slice) {
+            writer.group(id, group);
+        }
+        let mut bytes = Vec::new();
+        write_number(self.next, &mut bytes);
+        bytes.extend(writer.finish().into_iter().flatten());
+        store.set(&slice_name(slice), &bytes);
+    }
+}
+
+/// The number of the entry that will be taken next; `None` where the store does not work.
+fn head(store: &impl Store) -> Option<(u64, Edition)> {
+    let (bytes, edition) = store.get(HEAD)?;
+    Some((Reader::new(&bytes).number().unwrap_or(0), edition))
+}
+
+/// Takes so many entries in a row. Returns the first.
+fn take_entries(store: &impl Store, count: u64) -> Option<u64> {
+    if count == 0 {
+        return None;
+    }
+    for _ in 0..TRIES {
+        let (first, edition) = head(store)?;
+        let mut bytes = Vec::new();
+        write_number(first.saturating_add(count), &mut bytes);
+        if store.replace(HEAD, &bytes, edition) {
+            return Some(first);
+        }
+    }
+    None
+}
+
+struct Entry<'a> {
+    number: u64,
+    teller: u64,
+    message: &'a [u8],
+}
+
+fn read_entry(bytes: &[u8]) -> Option<Entry<'_>> {
+    let mut reader = Reader::new(bytes);
+    let number = reader.number()?;
+    let teller = u64::from_le_bytes(reader.bytes()?);
+    Some(Entry { number, teller, message: reader.rest() })
+}
+
+fn read_slice(bytes: &[u8]) -> Option<(u64, Delta)> {
+    let mut reader = Reader::new(bytes);
+    let upto = reader.number()?;
+    let delta = if reader.is_empty() { Delta::default() } else { Delta::read(reader.rest())? };
+    Some((upto, delta))
+}
+
+/// The slice whose turn it is, if this worker is the one to write it.
+fn next_slice(store: &impl Store, interval: f64, now: Time) -> Option<usize> {
+    let (bytes, edition) = store.get(ROUND)?;
+    let mut reader = Reader::new(&bytes);
+    let slice = reader.number().unwrap_or(0);
+    let written = Time(reader.number().unwrap_or(0));
+    // A clock that stepped back makes it due.
+    if written <= now && now.seconds_since(written) < interval {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    write_number((slice + 1) % SLICES as u64, &mut bytes);
+    write_number(now.0, &mut bytes);
+    store.replace(ROUND, &bytes, edition).then_some(slice as usize % SLICES)
+}

@@ -1,0 +1,164 @@
+"""One memory over all workers of an Envoy, which outlives configurations and VMs."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from test_config import Watched
+from test_faults import faulty
+
+from harness.origin import Origin
+
+#: More than the time in which workers tell each other.
+INTERVAL = 0.4
+EVOLVE = "I want you to act as a prompt rewriter. Your objective is to rewrite this prompt into a more complex version. #Given Prompt#: "
+WORDS = "river engine court flour signal violin harbour enzyme ledger glacier".split()
+
+
+def ask(number: int) -> dict:
+    """A pipeline's request, each about something else."""
+    words = " ".join(WORDS[(number * k + k) % 10] for k in range(1, 12))
+    return {"model": "m", "messages": [{"role": "user", "content": f"{EVOLVE}{words}"}]}
+
+
+class Clients:
+    """Connections enough that every worker has some; each request goes over the next of them."""
+
+    def __init__(self, gate, count: int = 12):
+        self.clients = [gate.http(timeout=10) for _ in range(count)]
+        self.turn = 0
+
+    def post(self, key: str, body: dict) -> httpx.Response:
+        self.turn += 1
+        return self.clients[self.turn % len(self.clients)].post(
+            "/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
+
+
+def verdicts(gate, requests: int) -> list[tuple[int, str]]:
+    """Scores and actions of requests by one key over one connection after another, an interval apart."""
+    clients = Clients(gate)
+    for number in range(requests):
+        clients.post("sk-pipeline", ask(number))
+        time.sleep(INTERVAL)
+    return [(int(entry["score"]), entry["action"]) for entry in gate.envoy.access_log()]
+
+
+LOG_ALL = {"mode": "observe", "access_log": "all", "actions": [{"at": 20, "do": "tag"}]}
+
+
+def test_one_two_and_four_workers_judge_the_same_traffic_alike(gateway):
+    by_workers = {}
+    for workers in (1, 2, 4):
+        gate = gateway(LOG_ALL, workers=workers)
+        by_workers[workers] = verdicts(gate, 24)
+        if workers > 1:
+            assert gate.counter("records_learnt{}") > 0, "several workers took part"
+        assert gate.counter("records_lost{}") == 0
+    assert by_workers[1][-1][1] == "tag", by_workers
+    for workers in (2, 4):
+        for alone, together in zip(by_workers[1], by_workers[workers], strict=True):
+            assert abs(alone[0] - together[0]) <= 1, by_workers
+        assert by_workers[workers][-1][1] == "tag", by_workers
+
+
+THROTTLE_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}],
+                "throttle": {"requests_per_minute": 1, "burst": 8, "longest_wait_seconds": 600}}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_caller_is_held_to_one_rate_whatever_the_number_of_workers(gateway, workers):
+    gate = gateway(THROTTLE_ALL, workers=workers)
+    clients = Clients(gate)
+    passed = 0
+    for number in range(24):
+        passed += clients.post("sk-busy", ask(number)).status_code == 200
+        time.sleep(INTERVAL / 2)
+    # The burst, less as the score rises. What other workers admitted is known a little late: one or two more may pass.
+    assert 4 <= passed <= 10
+
+
+class Load:
+    """An honest caller that asks all the time, over several connections."""
+
+    def __init__(self, base: str, **options):
+        self.base, self.options = base, options
+        self.statuses: list[int] = []
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(4)]
+
+    def run(self, number: int):
+        with httpx.Client(base_url=self.base, timeout=10, **self.options) as client:
+            turn = 0
+            while not self.stop.wait(0.01):
+                turn += 1
+                body = {"model": "m", "messages": [{"role": "user", "content": f"hello {number} {turn}"}]}
+                headers = {"authorization": f"Bearer sk-calm-{number}-{turn % 50}"}
+                try:
+                    status = client.post("/v1/chat/completions", json=body, headers=headers).status_code
+                except httpx.TransportError:
+                    status = 0  # a trap cuts the open streams of its VM
+                self.statuses.append(status)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def until_served(post) -> httpx.Response:
+    deadline = time.monotonic() + 5
+    while (answer := post()).status_code == 503:
+        assert time.monotonic() < deadline, "the VM was not rebuilt"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_trap_under_load_forgets_nobody(gateway, workers):
+    gate = gateway(THROTTLE_ALL, faulty, workers=workers)
+    clients = Clients(gate)
+    statuses = [clients.post("sk-busy", ask(number)).status_code for number in range(40)]
+    assert statuses[-1] == 429
+    with Load(gate.base, verify=gate.tls) as load:
+        time.sleep(1.5)
+        for client in clients.clients:
+            # Every worker's VM traps, some of them twice.
+            client.post("/v1/chat/completions", json=ask(0), headers={"x-scarecrow-fault": "panic"})
+        time.sleep(1.5)
+        statuses = [until_served(lambda: clients.post("sk-busy", ask(0))).status_code for _ in clients.clients]
+        # One may have become due meanwhile; of a caller that is forgotten a whole burst would pass.
+        assert statuses.count(200) <= 2
+    assert load.statuses.count(200) > 100
+    # Who stayed within the burst before goes on unhindered.
+    assert set(load.statuses[-20:]) == {200}
+
+
+@pytest.mark.parametrize("change", ["policy", "vm"])
+def test_a_reload_under_load_forgets_nobody_and_breaks_nothing(keys, tmp_path, change):
+    with Origin() as model:
+        watched = Watched(tmp_path, model)
+        headers = {"x-api-key": "sk-busy"}
+        with watched.envoy, httpx.Client(base_url=f"http://127.0.0.1:{watched.port}", headers=headers) as client:
+            def reload(policy: dict, vm: dict | None = None):
+                before = watched.counter("config_reload")
+                watched.write(policy, vm)
+                watched.wait_for("config_reload", before)
+
+            reload(THROTTLE_ALL)
+            statuses = [client.post("/v1/messages", json=ask(number)).status_code for number in range(20)]
+            assert (statuses[0], statuses[-1]) == (200, 429)
+            with Load(f"http://127.0.0.1:{watched.port}") as load:
+                time.sleep(1)
+                # Another vm_config is another VM, with nothing in it but what the journal holds.
+                vm = {"configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "2"}}
+                reload(THROTTLE_ALL | {"access_log": "all"}, vm if change == "vm" else None)
+                statuses = [client.post("/v1/messages", json=ask(number)).status_code for number in range(8)]
+                assert statuses.count(200) <= 1
+                time.sleep(1)
+            assert set(load.statuses) == {200}

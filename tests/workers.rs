@@ -1,0 +1,309 @@
+//! Workers that tell each other what they see remember what one would that saw everything.
+//!
+//! The first part is what every exchange has to do, whatever it is made of; the second is what only the journal does.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+use ahash::RandomState;
+use proptest::prelude::*;
+use scarecrow::observe::hash::mix;
+use scarecrow::remember::{Memory, Record, Sight, Time};
+use scarecrow::share::journal::{ENTRIES, Edition, Exchanged, Journal, Store, prepare};
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+const START: Time = Time(1_772_409_600_000_000_000);
+const INTERVAL: f64 = 0.25;
+
+fn memory() -> Memory {
+    Memory::new(4_096, RandomState::with_seeds(1, 2, 3, 4))
+}
+
+/// A request of an actor that uses what a group shares.
+fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
+    memory.since(now);
+    memory.change_actor(mix(actor), now, |actor| {
+        actor.request(now, Sight { interval: Some(1.0), ..Sight::default() }, Some(1), 2);
+        actor.evidence.add(2.0, -2.0);
+    });
+    let member = scarecrow::remember::Member { id: actor, ..Default::default() };
+    memory.change_group(mix(group), now, |group| {
+        group.request(now, &member);
+        group.evidence.add(1.0, -3.0);
+    });
+}
+
+/// What a memory says of everybody, for comparison: requests, evidence and members, rounded.
+fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 3])> {
+    let round = |value: f32| (value * 100.0).round() as i64;
+    let mut said: Vec<_> = memory
+        .actors()
+        .iter()
+        .map(|(id, actor)| {
+            let mut actor = *actor;
+            actor.stand_at(now);
+            (id, [round(actor.requests.per_day()), round(actor.evidence.log_odds()), 0])
+        })
+        .collect();
+    said.extend(memory.groups().iter().map(|(id, group)| {
+        let mut group = *group;
+        group.stand_at(now);
+        (id, [round(group.requests.sum()), round(group.evidence.log_odds()), round(group.members.count())])
+    }));
+    said.sort_unstable();
+    said
+}
+
+/// Something through which workers tell each other.
+trait Exchange {
+    /// A worker starts: knows what there is to know, and tells and hears from now on.
+    fn join(&mut self, memory: &mut Memory, now: Time) -> usize;
+    /// A worker tells and hears.
+    fn sync(&mut self, worker: usize, memory: &mut Memory, now: Time) -> Exchanged;
+}
+
+/// Shared data, as a host has it.
+#[derive(Default)]
+struct Values(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    values: HashMap<String, (Vec<u8>, Edition)>,
+    sets: u32,
+}
+
+impl Held {
+    fn set(&mut self, name: &str, value: &[u8]) {
+        self.sets += 1;
+        self.values.insert(name.to_owned(), (value.to_vec(), Edition(self.sets)));
+    }
+}
+
+impl Store for Values {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        self.0.lock().unwrap().values.get(name).cloned()
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        self.0.lock().unwrap().set(name, value);
+    }
+
+    fn replace(&self, name: &str, value: &[u8], edition: Edition) -> bool {
+        let mut held = self.0.lock().unwrap();
+        let is_same = held.values.get(name).is_some_and(|(_, held)| *held == edition);
+        if is_same {
+            held.set(name, value);
+        }
+        is_same
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    values: Values,
+    journals: Vec<Journal>,
+}
+
+impl Exchange for Shared {
+    fn join(&mut self, memory: &mut Memory, now: Time) -> usize {
+        prepare(&self.values);
+        let teller = self.journals.len() as u64;
+        self.journals.push(Journal::join(&self.values, teller, memory, now).unwrap());
+        self.journals.len() - 1
+    }
+
+    fn sync(&mut self, worker: usize, memory: &mut Memory, now: Time) -> Exchanged {
+        self.journals[worker].exchange(&self.values, memory, INTERVAL, now)
+    }
+}
+
+/// What happens: a request at a worker, or a worker that tells and hears.
+#[derive(Clone, Debug)]
+enum Step {
+    Request { worker: usize, actor: u64, group: u64 },
+    Sync { worker: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<(f64, Step)>> {
+    let request =
+        (0usize..4, 0u64..50, 100u64..105).prop_map(|(worker, actor, group)| Step::Request { worker, actor, group });
+    let sync = (0usize..4).prop_map(|worker| Step::Sync { worker });
+    prop::collection::vec((0.0f64..30.0, prop_oneof![4 => request, 1 => sync]), 1..120)
+}
+
+/// Runs steps with so many workers; everybody hears everything at the end. Returns what each says, and one that saw all.
+fn run(exchange: &mut impl Exchange, workers: usize, steps: &[(f64, Step)]) -> (Vec<Memory>, Memory, Time) {
+    let mut whole = memory();
+    let mut memories: Vec<Memory> = (0..workers).map(|_| memory()).collect();
+    for memory in &mut memories {
+        exchange.join(memory, START);
+    }
+    let mut now = START;
+    for (after, step) in steps {
+        now = now.plus_seconds(*after);
+        match *step {
+            Step::Request { worker, actor, group } => {
+                see(&mut memories[worker % workers], actor, group, now);
+                see(&mut whole, actor, group, now);
+            }
+            Step::Sync { worker } => {
+                let worker = worker % workers;
+                assert_eq!(exchange.sync(worker, &mut memories[worker], now).lost, 0);
+            }
+        }
+    }
+    for _ in 0..2 {
+        for (worker, memory) in memories.iter_mut().enumerate() {
+            assert_eq!(exchange.sync(worker, memory, now).lost, 0);
+        }
+    }
+    (memories, whole, now)
+}
+
+fn everybody_remembers_the_whole(
+    mut exchange: impl Exchange,
+    workers: usize,
+    steps: &[(f64, Step)],
+) -> Result<(), TestCaseError> {
+    let (memories, whole, now) = run(&mut exchange, workers, steps);
+    for memory in &memories {
+        prop_assert_eq!(said(memory, now), said(&whole, now));
+    }
+    Ok(())
+}
+
+fn who_starts_anew_knows_what_the_others_know(
+    mut exchange: impl Exchange,
+    workers: usize,
+    steps: &[(f64, Step)],
+) -> Result<(), TestCaseError> {
+    let (mut memories, mut whole, mut now) = run(&mut exchange, workers, steps);
+    // As the only one that is left, or as one more.
+    let mut fresh = memory();
+    let worker = exchange.join(&mut fresh, now);
+    prop_assert_eq!(said(&fresh, now), said(&whole, now));
+    // From then on it tells and hears as the others do.
+    now = now.plus_seconds(1.0);
+    see(&mut fresh, 7, 100, now);
+    see(&mut memories[0], 8, 100, now);
+    for actor in [7, 8] {
+        see(&mut whole, actor, 100, now);
+    }
+    exchange.sync(worker, &mut fresh, now);
+    exchange.sync(0, &mut memories[0], now);
+    exchange.sync(worker, &mut fresh, now);
+    prop_assert_eq!(said(&fresh, now), said(&whole, now));
+    prop_assert_eq!(said(&memories[0], now), said(&whole, now));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn workers_of_a_host_remember_what_one_would(steps in steps(), workers in 1usize..=4) {
+        everybody_remembers_the_whole(Shared::default(), workers, &steps)?;
+    }
+
+    #[test]
+    fn a_worker_of_a_host_that_starts_anew_forgets_nothing(steps in steps(), workers in 1usize..=4) {
+        who_starts_anew_knows_what_the_others_know(Shared::default(), workers, &steps)?;
+    }
+}
+
+#[test]
+fn a_snapshot_carries_on_what_has_long_left_the_journal() {
+    let mut shared = Shared::default();
+    let (mut first, mut whole) = (memory(), memory());
+    shared.join(&mut first, START);
+    let mut now = START;
+    // Three times as long as the journal holds, while the snapshot goes round.
+    for i in 0..3 * ENTRIES {
+        now = now.plus_seconds(INTERVAL);
+        see(&mut first, i % 90, 100 + i % 7, now);
+        see(&mut whole, i % 90, 100 + i % 7, now);
+        assert_eq!(shared.sync(0, &mut first, now).lost, 0);
+    }
+    let mut fresh = memory();
+    shared.join(&mut fresh, now);
+    assert_eq!(said(&fresh, now), said(&whole, now));
+    let names = shared.values.0.lock().unwrap().values.len();
+    assert!(names <= ENTRIES as usize + 64 + 2, "{names} names");
+}
+
+#[test]
+fn who_does_not_look_for_a_whole_round_counts_what_was_missed() {
+    let mut shared = Shared::default();
+    let (mut busy, mut sleeper) = (memory(), memory());
+    shared.join(&mut busy, START);
+    shared.join(&mut sleeper, START);
+    for i in 0..ENTRIES + 10 {
+        let now = START.plus_seconds(i as f64);
+        see(&mut busy, 1, 100, now);
+        shared.sync(0, &mut busy, now);
+    }
+    let now = START.plus_seconds(1_000.0);
+    let exchanged = shared.sync(1, &mut sleeper, now);
+    assert_eq!((exchanged.lost, exchanged.learnt), (10, 2 * ENTRIES));
+}
+
+#[test]
+fn an_entry_of_a_worker_that_died_before_it_wrote_holds_nobody_up_for_long() {
+    let mut shared = Shared::default();
+    let (mut one, mut other) = (memory(), memory());
+    shared.join(&mut one, START);
+    shared.join(&mut other, START);
+    // Entry 0 is taken and never filled.
+    shared.values.set("scarecrow.1.head", &[1]);
+    see(&mut one, 1, 100, START);
+    shared.sync(0, &mut one, START);
+    assert_eq!(shared.sync(1, &mut other, START).learnt, 0, "it may still come");
+    let later = START.plus_seconds(2.5);
+    assert_eq!(shared.sync(1, &mut other, later), Exchanged { learnt: 2, lost: 1 });
+}
+
+#[test]
+fn what_is_no_message_is_counted_and_passed_over() {
+    let mut shared = Shared::default();
+    let (mut one, mut other) = (memory(), memory());
+    shared.join(&mut one, START);
+    shared.join(&mut other, START);
+    see(&mut one, 1, 100, START);
+    shared.sync(0, &mut one, START);
+    let (mut entry, _) = shared.values.get("scarecrow.1.entry.0").unwrap();
+    entry.truncate(entry.len() - 3);
+    shared.values.set("scarecrow.1.entry.0", &entry);
+    assert_eq!(shared.sync(1, &mut other, START), Exchanged { learnt: 0, lost: 1 });
+}
+
+#[test]
+fn threads_that_write_at_once_lose_nothing() {
+    const WORKERS: u64 = 4;
+    const ROUNDS: u64 = 50;
+    let store = Values::default();
+    prepare(&store);
+    let barrier = std::sync::Barrier::new(WORKERS as usize);
+    let memories: Vec<Memory> = std::thread::scope(|scope| {
+        let workers = (0..WORKERS).map(|teller| {
+            let (store, barrier) = (&store, &barrier);
+            scope.spawn(move || {
+                let mut memory = memory();
+                let mut journal = Journal::join(store, teller, &mut memory, START).unwrap();
+                for round in 0..ROUNDS {
+                    barrier.wait();
+                    let now = START.plus_seconds(round as f64);
+                    see(&mut memory, round, 100, now);
+                    assert_eq!(journal.exchange(store, &mut memory, INTERVAL, now).lost, 0);
+                }
+                barrier.wait();
+                journal.exchange(store, &mut memory, INTERVAL, START.plus_seconds(ROUNDS as f64));
+                memory
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    let now = START.plus_seconds(ROUNDS as f64);
+    for memory in &memories {
+        assert_eq!(said(memory, now), said(&memories[0], now));
+        let group = memory.groups().get(mix(100)).unwrap();
+        assert!((group.requests.sum() - (WORKERS * ROUNDS) as f32).abs() < 1.0, "{group:?}");
+    }
+}
