@@ -212,6 +212,35 @@ fn a_policy_and_a_model_change_the_outcome() {
 }
 
 #[test]
+fn clusters_are_listed_with_their_members_and_what_they_share() {
+    let scenario = file(
+        "clusters.yaml",
+        "about: A hydra among the users of a popular tool.
+days: 1
+seed: 5
+groups:
+- {name: companion, actors: 60, versions: 6, traffic: [{client: companion, tokens: {median: 400}}],
+   arrivals: {process: sessions, per_day: 4, spread: 1.2}}
+- {name: hydra, harvest: true, actors: 40, networks: {count: 10}, traffic: [{client: reasoning, tokens: {median: 900}}],
+   arrivals: {process: dealt, per_day: 30}}
+",
+    );
+    let traffic = scenario.with_extension("jsonl");
+    assert!(scarecrow(&["simulate", scenario.to_str().unwrap(), "--out", traffic.to_str().unwrap()]).status.success());
+    let output = scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters", "--json"]);
+    let clusters: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let clusters = clusters.as_array().unwrap();
+    assert_eq!(clusters.len(), 1, "{clusters:?}");
+    assert_eq!(clusters[0]["labelled"], json!({"harvest": 40, "honest": 0}));
+    let links: Vec<_> = clusters[0]["shares"].as_array().unwrap().iter().map(|share| &share["link"]).collect();
+    assert!(links.contains(&&json!("system")), "{links:?}");
+    assert!(clusters[0]["output_tokens_before_suspicion"].as_f64() < clusters[0]["output_tokens"].as_f64());
+
+    let text = out(&scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters"]));
+    assert!(text.contains("members  hydra-1, hydra-2, hydra-3, hydra-4, hydra-5 and 35 more"), "{text}");
+}
+
+#[test]
 fn a_recording_that_cannot_be_read_is_refused_by_name() {
     let cases = [
         ("absent.har", None, "cannot open"),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod clusters;
 mod documents;
 mod explain;
 mod har;

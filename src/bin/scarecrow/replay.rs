@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::clusters;
 use crate::report;
 use crate::traffic::{self, Traffic};
 
@@ -21,6 +22,7 @@ use crate::traffic::{self, Traffic};
   scarecrow replay week.jsonl.gz --config policy.yaml
   scarecrow replay *.har --json | jq .honest_touched
   scarecrow replay week.jsonl --explain credential:0123456789abcdef
+  scarecrow replay week.jsonl --clusters --json | jq '.[].members'
 
 With SCARECROW_SECRET set, hashes are those that the filter logs under the same secret.")]
 pub struct Arguments {
@@ -39,6 +41,9 @@ pub struct Arguments {
     /// Show one actor's timeline: its name, or its principal as kind:hash
     #[arg(long, value_name = "ACTOR|HASH")]
     explain: Option<String>,
+    /// List the clusters found: who belongs together, what they share, since when, and the tokens they took
+    #[arg(long, conflicts_with = "explain")]
+    clusters: bool,
 }
 
 /// What became of one exchange; `None` where it was not judged.
@@ -73,6 +78,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
 
     let bar = traffic::progress(traffic.exchanges.len() as u64, "judging");
+    if arguments.clusters {
+        let mut watch = clusters::Watch::default();
+        traffic.play(&policy, |engine, exchange, _| {
+            bar.inc(1);
+            watch.see(engine, exchange, &policy);
+        });
+        bar.finish_and_clear();
+        let found = watch.finish(&traffic.exchanges);
+        let text = if arguments.json {
+            crate::pretty(&clusters::json(&found, &traffic.actors))
+        } else {
+            clusters::text(&found, &traffic.actors)
+        };
+        return crate::print(&text);
+    }
+
     let mut actors = std::mem::take(&mut traffic.actors);
     let tokens_known = traffic.exchanges.iter().any(|exchange| exchange.output_tokens().is_some());
     traffic.play(&policy, |_, exchange, outcome| {

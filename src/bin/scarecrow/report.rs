@@ -72,6 +72,11 @@ impl Actor {
         self.tokens += tokens;
     }
 
+    /// What its label says.
+    pub fn is_harvester(&self) -> Option<bool> {
+        self.harvest
+    }
+
     fn kind(&self) -> &'static str {
         match self.harvest {
             Some(true) => "harvest",

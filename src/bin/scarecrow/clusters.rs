@@ -1,0 +1,242 @@
+//! The clusters in recorded traffic: who belongs together, by what, since when, and what they took.
+
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use scarecrow::Engine;
+use scarecrow::config::Policy;
+use scarecrow::judge::cluster::{self, CLUSTER_FEATURES, Cluster};
+use scarecrow::judge::features::names;
+use scarecrow::judge::probability;
+use scarecrow::observe::{Link, Principal, shared};
+use scarecrow::remember::Time;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+
+use crate::report::{Actor, timestamp};
+use crate::traffic::Exchange;
+
+/// One thing that is shared, once it was suspected.
+struct Suspicion {
+    since: Time,
+    /// The highest log-odds that one hand moves those who share it.
+    log_odds: f32,
+    /// What added most to them, with how much.
+    reasons: Vec<(&'static str, f32)>,
+}
+
+/// Watches a replay for groups that are more likely moved by one hand than not.
+#[derive(Default)]
+pub struct Watch {
+    suspected: HashMap<u64, Suspicion>,
+}
+
+impl Watch {
+    /// Looks at the groups of an exchange that was just judged.
+    pub fn see(&mut self, engine: &Engine, exchange: &Exchange, policy: &Policy) {
+        let weights = &policy.model.clusters;
+        for (link, id) in cluster::groups(&shared(&exchange.observation)) {
+            let Some(group) = engine.memory().groups().get(id) else { continue };
+            let Some(log_odds) = cluster::log_odds(group, weights).filter(|log_odds| *log_odds > 0.0) else { continue };
+            let suspicion = self.suspected.entry(id).or_insert_with(|| Suspicion {
+                since: exchange.time,
+                log_odds: 0.0,
+                reasons: Vec::new(),
+            });
+            if log_odds > suspicion.log_odds {
+                suspicion.log_odds = log_odds;
+                let contributions = policy.model.cluster_contributions(&Cluster { link, group });
+                suspicion.reasons = strongest(names(&CLUSTER_FEATURES).into_iter().zip(contributions));
+            }
+        }
+    }
+
+    /// The clusters, largest first, with all who ever shared what they share.
+    pub fn finish(self, exchanges: &[Exchange]) -> Vec<Found> {
+        let mut found: HashMap<u64, Found> = HashMap::new();
+        for (index, exchange) in exchanges.iter().enumerate() {
+            let groups = Link::ALL.into_iter().zip(shared(&exchange.observation));
+            for (link, principal) in groups.filter_map(|(link, principal)| Some((link, principal?))) {
+                let Some(suspicion) = self.suspected.get(&principal.id) else { continue };
+                let found =
+                    found.entry(principal.id).or_insert_with(|| Found::new(link, principal, exchange.time, suspicion));
+                found.members.insert(exchange.actor);
+                found.exchanges.push(index);
+            }
+        }
+        let mut found: Vec<Found> = found.into_values().collect();
+        found.sort_by_key(|found| (std::cmp::Reverse(found.members.len()), found.since, found.shares.first().copied()));
+        let mut joined = join(found);
+        for found in &mut joined {
+            found.count(exchanges);
+        }
+        joined
+    }
+}
+
+fn strongest(features: impl Iterator<Item = (&'static str, f32)>) -> Vec<(&'static str, f32)> {
+    let mut features: Vec<_> = features.filter(|(_, added)| *added > 0.05).collect();
+    features.sort_by(|a, b| b.1.total_cmp(&a.1));
+    features.truncate(4);
+    features
+}
+
+/// A cluster.
+pub struct Found {
+    /// What its members share, each with its hash.
+    shares: Vec<(Link, Principal)>,
+    /// When the first of its requests came.
+    first: Time,
+    /// When it was first more likely than not.
+    since: Time,
+    log_odds: f32,
+    reasons: Vec<(&'static str, f32)>,
+    members: BTreeSet<usize>,
+    /// The exchanges in which something of it was shared, by index.
+    exchanges: Vec<usize>,
+    tokens: f64,
+    tokens_before: f64,
+}
+
+impl Found {
+    fn new(link: Link, principal: Principal, first: Time, suspicion: &Suspicion) -> Self {
+        Self {
+            shares: vec![(link, principal)],
+            first,
+            since: suspicion.since,
+            log_odds: suspicion.log_odds,
+            reasons: suspicion.reasons.clone(),
+            members: BTreeSet::new(),
+            exchanges: Vec::new(),
+            tokens: 0.0,
+            tokens_before: 0.0,
+        }
+    }
+
+    /// Whether both are one cluster: half of those who are in either are in both; or this one adds no more than a network or
+    /// a client profile that some of the other's members share.
+    fn is_same(&self, larger: &Self) -> bool {
+        let both = self.members.intersection(&larger.members).count();
+        let either = self.members.len() + larger.members.len() - both;
+        let is_weak = self.shares.iter().all(|(link, _)| matches!(link, Link::Client | Link::Network));
+        2 * both >= either || (is_weak && 10 * both >= 9 * self.members.len())
+    }
+
+    fn join(&mut self, other: Self) {
+        self.shares.extend(other.shares);
+        self.first = self.first.min(other.first);
+        self.since = self.since.min(other.since);
+        self.members.extend(other.members);
+        self.exchanges.extend(other.exchanges);
+        if other.log_odds > self.log_odds {
+            (self.log_odds, self.reasons) = (other.log_odds, other.reasons);
+        }
+    }
+
+    /// Sums up its exchanges, each once.
+    fn count(&mut self, exchanges: &[Exchange]) {
+        self.exchanges.sort_unstable();
+        self.exchanges.dedup();
+        for exchange in self.exchanges.iter().filter_map(|index| exchanges.get(*index)) {
+            let tokens = exchange.output_tokens().unwrap_or(0.0);
+            self.tokens += tokens;
+            self.tokens_before += if exchange.time < self.since { tokens } else { 0.0 };
+        }
+    }
+
+    fn json(&self, actors: &[Actor]) -> Value {
+        let named =
+            |(link, principal): &(Link, Principal)| json!({"link": link.name(), "principal": principal.to_string()});
+        let members = self.members.iter().filter_map(|index| actors.get(*index));
+        let labelled = members.clone().filter(|actor| actor.is_harvester() == Some(true)).count();
+        let honest = members.clone().filter(|actor| actor.is_harvester() == Some(false)).count();
+        json!({
+            "shares": self.shares.iter().map(named).collect::<Vec<_>>(),
+            "members": members.map(|actor| actor.name.as_str()).collect::<Vec<_>>(),
+            "labelled": {"harvest": labelled, "honest": honest},
+            "first_seen": timestamp(self.first),
+            "suspected_since": timestamp(self.since),
+            "probability": probability(self.log_odds),
+            "reasons": self.reasons.iter().map(|(feature, added)| json!({"feature": feature, "log_odds": added})).collect::<Vec<_>>(),
+            "exchanges": self.exchanges.len(),
+            "output_tokens": self.tokens,
+            "output_tokens_before_suspicion": self.tokens_before,
+        })
+    }
+}
+
+/// Joins what the same members share; the largest come first.
+fn join(found: Vec<Found>) -> Vec<Found> {
+    let mut joined: Vec<Found> = Vec::new();
+    for next in found {
+        match joined.iter_mut().find(|held| next.is_same(held)) {
+            Some(held) => held.join(next),
+            None => joined.push(next),
+        }
+    }
+    joined
+}
+
+/// A JSON array.
+pub fn json(found: &[Found], actors: &[Actor]) -> Value {
+    found.iter().map(|found| found.json(actors)).collect()
+}
+
+/// So many members are named for a person.
+const NAMED: usize = 5;
+
+/// Tables for a person.
+pub fn text(found: &[Found], actors: &[Actor]) -> String {
+    if found.is_empty() {
+        return "No clusters: nothing that eight actors or more share is more likely moved by one hand than not.\n"
+            .to_owned();
+    }
+    let mut out = String::new();
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header([
+        "cluster",
+        "members",
+        "likely",
+        "first seen",
+        "suspected since",
+        "exchanges",
+        "tokens taken",
+        "before suspicion",
+    ]);
+    for (number, found) in (1..).zip(found) {
+        table.add_row([
+            number.to_string(),
+            found.members.len().to_string(),
+            format!("{:.1} %", 100.0 * probability(found.log_odds)),
+            timestamp(found.first),
+            timestamp(found.since),
+            found.exchanges.len().to_string(),
+            format!("{:.0}", found.tokens),
+            format!("{:.1} %", 100.0 * found.tokens_before / found.tokens.max(1.0)),
+        ]);
+    }
+    let _ = writeln!(out, "{table}");
+    for (number, found) in (1..).zip(found) {
+        let _ = writeln!(out, "\n{number}. They share");
+        for (link, principal) in &found.shares {
+            let _ = writeln!(out, "   {:8} {principal}", link.name());
+        }
+        let reasons: Vec<String> =
+            found.reasons.iter().map(|(feature, added)| format!("{feature}={added:.1}")).collect();
+        let _ = writeln!(out, "   because  {}", reasons.join(", "));
+        let names: Vec<&str> = found
+            .members
+            .iter()
+            .filter_map(|index| actors.get(*index))
+            .take(NAMED)
+            .map(|actor| actor.name.as_str())
+            .collect();
+        let more = found.members.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more (--json names all)") } else { String::new() };
+        let _ = writeln!(out, "   members  {}{more}", names.join(", "));
+    }
+    let _ = writeln!(
+        out,
+        "\nLikely: that one hand moves them, at its highest. Members are all who ever shared one of these things, before it was\nsuspected too; what honest users share with a cluster by chance, such as a client profile, makes them members of it."
+    );
+    out
+}
