@@ -1,31 +1,12 @@
 //! The command as its users run it: what it prints, and how it ends.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod common;
+
+use common::{err, file, out, replayed, scarecrow};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn scarecrow(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scarecrow"));
-    command.args(arguments).env_remove("SCARECROW_SECRET").current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A file in the folder that cargo keeps for integration tests.
-fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, content).unwrap();
-    path
-}
+use std::path::PathBuf;
 
 /// A HAR entry of an SDK's chat request, at so many milliseconds.
 fn entry(actor: &str, harvest: bool, milliseconds: u64) -> Value {
@@ -81,15 +62,6 @@ fn lines(entries: &[Value]) -> String {
         let _ = writeln!(text, "{entry}");
         text
     })
-}
-
-fn replayed(arguments: &[&str]) -> Value {
-    let output = scarecrow(arguments);
-    assert!(output.status.success(), "{}", err(&output));
-    let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["exchanges_per_second"].as_f64().unwrap() > 0.0);
-    report["exchanges_per_second"] = Value::Null;
-    report
 }
 
 #[test]
@@ -209,35 +181,6 @@ fn a_policy_and_a_model_change_the_outcome() {
     let model = file("neutral.json", neutral);
     let neutral = replayed(&["replay", traffic.to_str().unwrap(), "--model", model.to_str().unwrap(), "--json"]);
     assert_eq!((neutral["caught"].clone(), neutral["auc"].clone()), (json!(0), json!(0.5)));
-}
-
-#[test]
-fn clusters_are_listed_with_their_members_and_what_they_share() {
-    let scenario = file(
-        "clusters.yaml",
-        "about: A hydra among the users of a popular tool.
-days: 1
-seed: 5
-groups:
-- {name: companion, actors: 60, versions: 6, traffic: [{client: companion, tokens: {median: 400}}],
-   arrivals: {process: sessions, per_day: 4, spread: 1.2}}
-- {name: hydra, harvest: true, actors: 40, networks: {count: 10}, traffic: [{client: reasoning, tokens: {median: 900}}],
-   arrivals: {process: dealt, per_day: 30}}
-",
-    );
-    let traffic = scenario.with_extension("jsonl");
-    assert!(scarecrow(&["simulate", scenario.to_str().unwrap(), "--out", traffic.to_str().unwrap()]).status.success());
-    let output = scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters", "--json"]);
-    let clusters: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let clusters = clusters.as_array().unwrap();
-    assert_eq!(clusters.len(), 1, "{clusters:?}");
-    assert_eq!(clusters[0]["labelled"], json!({"harvest": 40, "honest": 0}));
-    let links: Vec<_> = clusters[0]["shares"].as_array().unwrap().iter().map(|share| &share["link"]).collect();
-    assert!(links.contains(&&json!("system")), "{links:?}");
-    assert!(clusters[0]["output_tokens_before_suspicion"].as_f64() < clusters[0]["output_tokens"].as_f64());
-
-    let text = out(&scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters"]));
-    assert!(text.contains("members  hydra-1, hydra-2, hydra-3, hydra-4, hydra-5 and 35 more"), "{text}");
 }
 
 #[test]
@@ -369,45 +312,5 @@ fn the_documents_hold_what_the_code_says() {
     }
     for header in scarecrow::act::tag::ALL {
         assert!(seeing.contains(&format!("`{header}`")), "docs/operating.md lacks {header}");
-    }
-}
-
-#[test]
-fn a_scenario_judged_directly_and_one_written_as_har_and_replayed_give_the_same_verdicts() {
-    let scenario = file(
-        "small.yaml",
-        "days: 0.5
-groups:
-  - {name: chat, actors: 20, traffic: [{client: chat}], arrivals: {process: sessions, per_day: 10, spread: 1.0}}
-  - {name: hydra, harvest: true, actors: 30, traffic: [{client: evol_instruct, tokens: {median: 700}}], arrivals: {process: dealt, per_day: 60}}
-",
-    );
-    let scenario = scenario.to_str().unwrap();
-    let har = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small.jsonl.gz");
-    let har = har.to_str().unwrap();
-    assert!(scarecrow(&["simulate", scenario, "--out", har]).status.success());
-    let (direct, replayed) = (replayed(&["simulate", scenario, "--json"]), replayed(&["replay", har, "--json"]));
-    for figure in ["exchanges", "actors", "caught", "honest_touched"] {
-        assert_eq!(direct[figure], replayed[figure], "{figure}");
-    }
-    assert_eq!(direct["actors"]["harvest"], 30);
-    assert_eq!(direct["by_action"]["throttle"]["caught"], 30, "{direct:#}");
-    assert_eq!(direct["by_action"]["throttle"]["honest_touched"], 0);
-}
-
-#[test]
-fn a_scenario_that_is_wrong_is_refused_by_name() {
-    let group =
-        |part: &str| format!("days: 1\ngroups:\n  - {{name: g, arrivals: {{process: dealt, per_day: 1}}, {part}}}\n");
-    for (name, text, message) in [
-        ("a.yaml", group("traffic: []"), "g: traffic is empty; name a client"),
-        ("b.yaml", group("traffic: [{client: nobody}]"), "nobody is no recorded client"),
-        ("c.yaml", "days: 0\ngroups: []\n".to_owned(), "days: 0 is no length; use up to 366"),
-        ("d.yaml", group("traffic: [{client: chat}], colour: red"), "unknown field `colour`"),
-    ] {
-        let path = file(name, text);
-        let output = scarecrow(&["simulate", path.to_str().unwrap()]);
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(err(&output).contains(message), "{}", err(&output));
     }
 }

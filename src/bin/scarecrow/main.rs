@@ -4,6 +4,7 @@
 mod check;
 mod clusters;
 mod documents;
+mod evaluate;
 mod explain;
 mod har;
 mod hash;
@@ -42,6 +43,7 @@ enum Command {
     Explain(explain::Arguments),
     Simulate(simulate::Arguments),
     Train(train::Arguments),
+    Evaluate(evaluate::Arguments),
     Hash(hash::Arguments),
     /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors, or of all features
     Reference {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
         Command::Reference { json_schema: true, .. } => print(&pretty(&scarecrow::config::schema::json_schema())),
         Command::Reference { features: true, .. } => print(&features()),

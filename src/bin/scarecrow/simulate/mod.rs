@@ -100,6 +100,11 @@ impl Simulation {
         Ok(Self { scenario, recordings, texts })
     }
 
+    /// What it shows.
+    pub fn about(&self) -> &str {
+        &self.scenario.about
+    }
+
     /// Whether only clusters can be learnt from it.
     pub fn is_plain(&self) -> bool {
         self.scenario.plain

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it shows; for the reader of the file.
-    #[serde(default, rename = "about")]
-    _about: String,
+    /// What it shows.
+    #[serde(default)]
+    pub about: String,
     /// When it begins.
     #[serde(default = "start")]
     pub start: jiff::Timestamp,

@@ -1,0 +1,224 @@
+//! What each detector found of each actor in one scenario.
+
+use scarecrow::remember::Time;
+use std::collections::BTreeMap;
+
+use crate::simulate::{Exchange, Simulation};
+use crate::statistics::{auc, quantile};
+
+/// All actors of a scenario.
+pub struct Tally {
+    actors: Vec<Option<Tracked>>,
+    groups: Vec<(String, bool)>,
+    lines: BTreeMap<usize, Line>,
+    /// How many exchanges there were.
+    pub exchanges: u64,
+    start: Time,
+}
+
+struct Tracked {
+    group: u32,
+    tokens: f64,
+    first: Time,
+    marks: Box<[Mark]>,
+}
+
+/// What one detector found of one actor.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    highest: f32,
+    caught: Option<Caught>,
+}
+
+/// When a detector first acted.
+#[derive(Clone, Copy)]
+struct Caught {
+    tokens: f32,
+    hours: f32,
+}
+
+/// The scores of one actor over time.
+pub struct Line {
+    /// Its campaign, or its kind of use.
+    pub group: String,
+    /// Whether it harvests.
+    pub harvests: bool,
+    /// Hours since the start, and the score then.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Line {
+    /// The highest score.
+    pub fn highest(&self) -> f64 {
+        self.points.iter().map(|(_, score)| *score).fold(0.0, f64::max)
+    }
+}
+
+/// Points that a line has at most: when there are more, every other one goes.
+const MOST_POINTS: usize = 600;
+
+/// Figures of one detector.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Figures {
+    /// Harvesting actors.
+    pub harvest: usize,
+    /// Of them acted against.
+    pub caught: usize,
+    /// The share of their tokens that they took before; 1 for all.
+    pub leaked: f64,
+    /// Hours after its first request by which half and nineteen in twenty of all harvesters were acted against.
+    pub hours: [Option<f64>; 2],
+    /// Honest actors.
+    pub honest: usize,
+    /// Of them acted against.
+    pub touched: usize,
+    /// Area under the ROC curve, by actor.
+    pub auc: Option<f64>,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self { actors: Vec::new(), groups: Vec::new(), lines: BTreeMap::new(), exchanges: 0, start: Time::default() }
+    }
+
+    /// Notes the scores that detectors gave the actor of an exchange, against their thresholds.
+    pub fn add(&mut self, simulation: &Simulation, exchange: &Exchange<'_>, scores: &[f32], thresholds: &[f32]) {
+        self.exchanges += 1;
+        if !self.start.is_set() {
+            self.start = exchange.time;
+        }
+        if self.actors.len() <= exchange.account {
+            self.actors.resize_with(exchange.account + 1, || None);
+        }
+        let group_index = exchange.who.group as usize;
+        let group = simulation.group(exchange.who);
+        if self.groups.len() <= group_index {
+            self.groups.resize(group_index + 1, (String::new(), false));
+        }
+        if let Some(slot) = self.groups.get_mut(group_index).filter(|(name, _)| name.is_empty()) {
+            *slot = (group.name.clone(), group.harvest);
+        }
+        let Some(slot) = self.actors.get_mut(exchange.account) else { return };
+        let actor = slot.get_or_insert_with(|| Tracked {
+            group: exchange.who.group,
+            tokens: 0.0,
+            first: exchange.time,
+            marks: vec![Mark::default(); scores.len()].into(),
+        });
+        for ((mark, &score), &threshold) in actor.marks.iter_mut().zip(scores).zip(thresholds) {
+            mark.highest = mark.highest.max(score);
+            if mark.caught.is_none() && score >= threshold {
+                let hours = exchange.time.seconds_since(actor.first) / 3_600.0;
+                mark.caught = Some(Caught { tokens: actor.tokens as f32, hours: hours as f32 });
+            }
+        }
+        actor.tokens += exchange.answer.usage.output.unwrap_or(0) as f64;
+        // The first key of each group, as an example.
+        if exchange.who.number == 0 && exchange.who.generation == 0 {
+            let hours = exchange.time.seconds_since(self.start) / 3_600.0;
+            let line = self.lines.entry(group_index).or_insert_with(|| Line {
+                group: group.name.clone(),
+                harvests: group.harvest,
+                points: Vec::new(),
+            });
+            line.points.push((hours, scores.first().copied().unwrap_or(0.0).into()));
+            if line.points.len() > MOST_POINTS {
+                let mut index = 0;
+                line.points.retain(|_| {
+                    index += 1;
+                    index % 2 == 1
+                });
+            }
+        }
+    }
+
+    fn of(&self, wanted: impl Fn(&str, bool) -> bool) -> impl Iterator<Item = &Tracked> {
+        self.actors.iter().flatten().filter(move |actor| {
+            self.groups.get(actor.group as usize).is_some_and(|(name, harvests)| wanted(name, *harvests))
+        })
+    }
+
+    /// The highest scores that a detector gave.
+    pub fn highest(&self, detector: usize, harvest: bool) -> Vec<f64> {
+        let of = self.of(|_, harvests| harvests == harvest);
+        of.map(|actor| actor.marks.get(detector).map_or(0.0, |mark| mark.highest.into())).collect()
+    }
+
+    /// Figures of a detector, among harvesters of the wanted campaigns.
+    pub fn figures(&self, detector: usize, wanted: impl Fn(&str) -> bool) -> Figures {
+        let mark = |actor: &Tracked| actor.marks.get(detector).copied().unwrap_or_default();
+        let mut figures = Figures::default();
+        let (mut tokens, mut before) = (0.0, 0.0);
+        let (mut positives, mut hours) = (Vec::new(), Vec::new());
+        for actor in self.of(|name, harvests| harvests && wanted(name)) {
+            let mark = mark(actor);
+            figures.harvest += 1;
+            figures.caught += usize::from(mark.caught.is_some());
+            tokens += actor.tokens;
+            before += mark.caught.map_or(actor.tokens, |caught| caught.tokens.into());
+            positives.push(f64::from(mark.highest));
+            hours.push(mark.caught.map_or(f64::INFINITY, |caught| caught.hours.into()));
+        }
+        figures.leaked = if tokens > 0.0 { before / tokens } else { 0.0 };
+        figures.hours = [0.5, 0.95].map(|share| quantile(&mut hours, share).filter(|hours| hours.is_finite()));
+        let negatives = self.highest(detector, false);
+        figures.honest = negatives.len();
+        figures.touched = self.of(|_, harvests| !harvests).filter(|actor| mark(actor).caught.is_some()).count();
+        figures.auc = auc(&positives, &negatives);
+        figures
+    }
+
+    /// Each kind of honest use: how many actors, and how many of them a detector acted against.
+    pub fn kinds(&self, detector: usize) -> BTreeMap<&str, (usize, usize)> {
+        let mut kinds = BTreeMap::new();
+        for actor in self.of(|_, harvests| !harvests) {
+            let Some((name, _)) = self.groups.get(actor.group as usize) else { continue };
+            let (actors, touched) = kinds.entry(name.as_str()).or_insert((0, 0));
+            *actors += 1;
+            *touched += usize::from(actor.marks.get(detector).is_some_and(|mark| mark.caught.is_some()));
+        }
+        kinds
+    }
+
+    /// The names of the campaigns.
+    pub fn campaigns(&self) -> Vec<&str> {
+        self.groups.iter().filter(|(_, harvests)| *harvests).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The ROC curve of a detector: shares of honest and of harvesting actors at or above each score.
+    pub fn roc(&self, detector: usize) -> Vec<(f64, f64)> {
+        let (mut positives, mut negatives) = (self.highest(detector, true), self.highest(detector, false));
+        positives.sort_by(f64::total_cmp);
+        negatives.sort_by(f64::total_cmp);
+        let mut scores: Vec<f64> = positives.iter().chain(&negatives).copied().collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.dedup();
+        // More points than a picture has are of no use.
+        let step = (scores.len() / 1_000).max(1);
+        let share = |sorted: &[f64], score: f64| {
+            let below = sorted.partition_point(|&other| other < score);
+            (sorted.len() - below) as f64 / sorted.len().max(1) as f64
+        };
+        let shown = scores.iter().enumerate().filter(|(index, _)| *index < 500 || index % step == 0);
+        let curve = shown.map(|(_, &score)| (share(&negatives, score), share(&positives, score)));
+        std::iter::once((0.0, 0.0)).chain(curve).chain([(1.0, 1.0)]).collect()
+    }
+
+    /// The share of harvesters that were acted against, by hours since each one's first request.
+    pub fn time_to_catch(&self, detector: usize) -> Vec<(f64, f64)> {
+        let harvesters = self.of(|_, harvests| harvests).count().max(1) as f64;
+        let caught = self.of(|_, harvests| harvests).filter_map(|actor| actor.marks.get(detector)?.caught);
+        let mut hours: Vec<f64> = caught.map(|caught| f64::from(caught.hours)).collect();
+        hours.sort_by(f64::total_cmp);
+        let step = (hours.len() / 500).max(1);
+        let count = hours.len();
+        let kept = hours.into_iter().enumerate().filter(|(index, _)| index % step == 0 || index + 1 == count);
+        kept.map(|(index, hours)| (hours, (index + 1) as f64 / harvesters)).collect()
+    }
+
+    /// The scores of one key of each campaign and kind of use over time.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.values()
+    }
+}

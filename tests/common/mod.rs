@@ -1,0 +1,38 @@
+//! Runs the command, for the tests of what it prints.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Runs it in the repository's folder.
+pub fn scarecrow(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scarecrow"));
+    command.args(arguments).env_remove("SCARECROW_SECRET").current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.output().unwrap()
+}
+
+pub fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A file in the folder that cargo keeps for integration tests.
+pub fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+/// What it reports as JSON, without the speed.
+pub fn replayed(arguments: &[&str]) -> Value {
+    let output = scarecrow(arguments);
+    assert!(output.status.success(), "{}", err(&output));
+    let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["exchanges_per_second"].as_f64().unwrap() > 0.0);
+    report["exchanges_per_second"] = Value::Null;
+    report
+}

@@ -1,0 +1,144 @@
+//! Simulated traffic: judged, written, searched for clusters, measured, and learnt from.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{err, file, out, replayed, scarecrow};
+use serde_json::{Value, json};
+use std::path::Path;
+
+#[test]
+fn clusters_are_listed_with_their_members_and_what_they_share() {
+    let scenario = file(
+        "clusters.yaml",
+        "about: A hydra among the users of a popular tool.
+days: 1
+seed: 5
+groups:
+- {name: companion, actors: 60, versions: 6, traffic: [{client: companion, tokens: {median: 400}}],
+   arrivals: {process: sessions, per_day: 4, spread: 1.2}}
+- {name: hydra, harvest: true, actors: 40, networks: {count: 10}, traffic: [{client: reasoning, tokens: {median: 900}}],
+   arrivals: {process: dealt, per_day: 30}}
+",
+    );
+    let traffic = scenario.with_extension("jsonl");
+    assert!(scarecrow(&["simulate", scenario.to_str().unwrap(), "--out", traffic.to_str().unwrap()]).status.success());
+    let output = scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters", "--json"]);
+    let clusters: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let clusters = clusters.as_array().unwrap();
+    assert_eq!(clusters.len(), 1, "{clusters:?}");
+    assert_eq!(clusters[0]["labelled"], json!({"harvest": 40, "honest": 0}));
+    let links: Vec<_> = clusters[0]["shares"].as_array().unwrap().iter().map(|share| &share["link"]).collect();
+    assert!(links.contains(&&json!("system")), "{links:?}");
+    assert!(clusters[0]["output_tokens_before_suspicion"].as_f64() < clusters[0]["output_tokens"].as_f64());
+
+    let text = out(&scarecrow(&["replay", traffic.to_str().unwrap(), "--clusters"]));
+    assert!(text.contains("members  hydra-1, hydra-2, hydra-3, hydra-4, hydra-5 and 35 more"), "{text}");
+}
+
+#[test]
+fn a_scenario_judged_directly_and_one_written_as_har_and_replayed_give_the_same_verdicts() {
+    let scenario = file(
+        "small.yaml",
+        "days: 0.5
+groups:
+  - {name: chat, actors: 20, traffic: [{client: chat}], arrivals: {process: sessions, per_day: 10, spread: 1.0}}
+  - {name: hydra, harvest: true, actors: 30, traffic: [{client: evol_instruct, tokens: {median: 700}}], arrivals: {process: dealt, per_day: 60}}
+",
+    );
+    let scenario = scenario.to_str().unwrap();
+    let har = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small.jsonl.gz");
+    let har = har.to_str().unwrap();
+    assert!(scarecrow(&["simulate", scenario, "--out", har]).status.success());
+    let (direct, replayed) = (replayed(&["simulate", scenario, "--json"]), replayed(&["replay", har, "--json"]));
+    for figure in ["exchanges", "actors", "caught", "honest_touched"] {
+        assert_eq!(direct[figure], replayed[figure], "{figure}");
+    }
+    assert_eq!(direct["actors"]["harvest"], 30);
+    assert_eq!(direct["by_action"]["throttle"]["caught"], 30, "{direct:#}");
+    assert_eq!(direct["by_action"]["throttle"]["honest_touched"], 0);
+}
+
+#[test]
+fn a_scenario_that_is_wrong_is_refused_by_name() {
+    let group =
+        |part: &str| format!("days: 1\ngroups:\n  - {{name: g, arrivals: {{process: dealt, per_day: 1}}, {part}}}\n");
+    for (name, text, message) in [
+        ("a.yaml", group("traffic: []"), "g: traffic is empty; name a client"),
+        ("b.yaml", group("traffic: [{client: nobody}]"), "nobody is no recorded client"),
+        ("c.yaml", "days: 0\ngroups: []\n".to_owned(), "days: 0 is no length; use up to 366"),
+        ("d.yaml", group("traffic: [{client: chat}], colour: red"), "unknown field `colour`"),
+    ] {
+        let path = file(name, text);
+        let output = scarecrow(&["simulate", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(err(&output).contains(message), "{}", err(&output));
+    }
+}
+
+const HONEST: &str = "days: 1
+seed: 3
+groups:
+- {name: chat, actors: 40, versions: 3, traffic: [{client: chat}], arrivals: {process: sessions, per_day: 4, spread: 1.2}}
+- {name: summaries, actors: 10, traffic: [{client: summaries, tokens: {median: 250}}],
+   arrivals: {process: batch, sessions: 60, spread: 1.0, workers: 4}}
+- {name: companion, actors: 40, versions: 6, traffic: [{client: companion}], arrivals: {process: sessions, per_day: 4, spread: 1.2}}
+";
+
+const HYDRA: &str =
+    "- {name: hydra, harvest: true, actors: 40, traffic: [{client: evol_instruct, tokens: {median: 700}}],
+   arrivals: {process: dealt, per_day: 40}}
+";
+
+#[test]
+fn an_evaluation_puts_the_filter_beside_baselines_and_shows_whom_each_touches() {
+    let honest = file("evaluate-honest.yaml", HONEST);
+    let hydra = file("hydra.yaml", format!("about: A small hydra.\n{HONEST}{HYDRA}"));
+    let page = hydra.with_extension("html");
+    let (honest, hydra, page) = (honest.to_str().unwrap(), hydra.to_str().unwrap(), page.to_str().unwrap());
+    let output = scarecrow(&["evaluate", hydra, "--honest", honest, "--out", page, "--json"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let detectors = report["scenarios"][0]["detectors"].as_array().unwrap();
+    let names: Vec<_> = detectors.iter().map(|detector| detector["detector"].as_str().unwrap()).collect();
+    for name in ["scarecrow", "rate limit per key", "User-Agent list", "PRADA", "SEAT", "keys per template"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert_eq!(detectors[0]["figures"]["caught"], 40, "{report:#}");
+    assert_eq!(detectors[0]["figures"]["touched"], 0);
+    assert_eq!(detectors[0]["honest_touched_by_kind"]["chat"]["touched"], 0);
+    assert!(report["targets"][0]["reached"].as_str().unwrap().starts_with("100 % (40 of 40)"), "{report:#}");
+
+    let page = std::fs::read_to_string(page).unwrap();
+    for expected in ["A small hydra.", "prefers-color-scheme: dark", "<svg", "var(--c00)", "PRADA, adapted to texts"] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    for loaded in ["src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(loaded), "the page loads something: {loaded}");
+    }
+
+    let alone = out(&scarecrow(&["evaluate", hydra, "--alone"]));
+    assert!(alone.contains("40 of 40") && !alone.contains("PRADA"), "{alone}");
+}
+
+#[test]
+fn training_gives_the_same_model_every_time_and_says_what_it_was_trained_on() {
+    let scenarios = [("train-hydra.yaml", 3), ("train-more.yaml", 4)].map(|(name, seed)| {
+        let other = "- {name: single, harvest: true, actors: 6, traffic: [{client: self_instruct, tokens: {median: 600}}],\n   arrivals: {process: batch, sessions: 200, workers: 8}}\n";
+        file(name, format!("{}{HYDRA}{other}", HONEST.replace("seed: 3", &format!("seed: {seed}"))))
+    });
+    let [first, second] = scenarios.each_ref().map(|path| path.to_str().unwrap());
+    let train = || scarecrow(&["train", first, second, "--name", "small", "--date", "2026-01-31"]);
+    let model = out(&train());
+    assert_eq!(model, out(&train()));
+    let written: Value = serde_json::from_str(&model).unwrap();
+    assert_eq!((&written["name"], &written["version"]), (&json!("small"), &json!(2)));
+    assert_eq!(written["provenance"]["date"], "2026-01-31");
+    assert_eq!(written["provenance"]["data_hash"].as_str().unwrap().len(), 16);
+
+    // It is a model that a policy takes, and that finds what it was shown.
+    let path = file("small-model.json", &model);
+    let report = replayed(&["simulate", first, "--model", path.to_str().unwrap(), "--json"]);
+    assert!(report["auc"].as_f64().unwrap() > 0.95, "{report:#}");
+}
