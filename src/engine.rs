@@ -66,7 +66,7 @@ impl Engine {
         let offers_same_tools = conversation.is_some_and(|asked| actor.has_offered(asked));
         let network = observation.network.map(|network| network.id);
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
-            actor.request(now, sight, network, observation.client_principal.id);
+            actor.request(now, sight, opens(observation), network, observation.client_principal.id);
             if let Some(conversation) = conversation {
                 actor.conversation(conversation, now);
             }
@@ -202,13 +202,19 @@ fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surr
     Facts { observation, actor, inherited, header_order_changed, offers_same_tools, now }
 }
 
+/// Whether a request begins a conversation, as far as is known.
+fn opens(observation: &Observation) -> bool {
+    observation.conversation.as_deref().is_none_or(Conversation::is_single_turn)
+}
+
 /// The request as its groups see it.
 fn member(observation: &Observation, actor: &Actor, sight: Sight, since: Time, now: Time) -> Member {
     let asks = |holds: fn(&Conversation) -> bool| observation.conversation.as_deref().is_some_and(holds);
     let (input, output) = actor.tokens_per_request();
     Member {
         id: observation.subject().id,
-        requests_per_day: actor.requests.per_day(),
+        openings: actor.openings.sum(),
+        opens: opens(observation),
         interval: sight.interval,
         input,
         output,

@@ -49,7 +49,7 @@ fn told(events: &[(Time, &Event)]) -> (Actor, Group) {
     let (mut actor, mut group) = (Actor::default(), Group::default());
     for (now, event) in events {
         let sight = scarecrow::remember::Sight { interval: Some(event.after), ..Default::default() };
-        actor.request(*now, sight, Some(event.network), event.id);
+        actor.request(*now, sight, event.holds, Some(event.network), event.id);
         let user = scarecrow::observe::prompt::Prompt { simhash: event.simhash, ..Default::default() };
         actor.conversation(&Conversation { last_user: Some(user), ..Default::default() }, *now);
         actor.evidence.add(event.tokens as f32 / 1_000.0, 0.0);
@@ -58,7 +58,8 @@ fn told(events: &[(Time, &Event)]) -> (Actor, Group) {
         actor.answer(&answer);
         let member = Member {
             id: event.id,
-            requests_per_day: event.tokens as f32 + 1.0,
+            openings: event.tokens as f32 + 1.0,
+            opens: true,
             interval: None,
             output: event.tokens as f32,
             network: Some(event.network),

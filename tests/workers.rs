@@ -22,7 +22,7 @@ fn memory() -> Memory {
 fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
     memory.since(now);
     memory.change_actor(mix(actor), now, |actor| {
-        actor.request(now, Sight { interval: Some(1.0), ..Sight::default() }, Some(1), 2);
+        actor.request(now, Sight { interval: Some(1.0), ..Sight::default() }, true, Some(1), 2);
         actor.evidence.add(2.0, -2.0);
     });
     let member = scarecrow::remember::Member { id: actor, ..Default::default() };

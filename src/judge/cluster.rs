@@ -20,11 +20,22 @@ pub struct Cluster<'a> {
 
 impl Cluster<'_> {
     /// How far what the requests are like says something of every member: whole while members are alike in load (a variance of
-    /// the logarithms up to a half), nothing from a variance of 1 on. One pipeline in an office must not speak for its
-    /// neighbours.
+    /// the logarithms up to a half) and every other one of the last questions came from a member who is known; nothing from a
+    /// variance of 1 on, or when one in ten did. One pipeline in an office must not speak for its neighbours, nor a few
+    /// customers for a crowd.
     #[must_use]
     pub fn likeness(&self) -> f32 {
-        self.group.likeness.variances().map_or(0.0, |(rates, _)| (2.0 - 2.0 * rates).clamp(0.0, 1.0))
+        self.variances().map_or(0.0, |(rates, _)| (2.0 - 2.0 * rates).clamp(0.0, 1.0)) * self.known()
+    }
+
+    /// How far members are known, 0 to 1.
+    #[must_use]
+    pub fn known(&self) -> f32 {
+        (2.5 * self.group.likeness.known() - 0.25).clamp(0.0, 1.0)
+    }
+
+    fn variances(&self) -> Option<(f32, f32)> {
+        self.group.likeness.variances()
     }
 }
 
@@ -52,14 +63,14 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     Feature {
         name: "equal_load",
         evidence: Evidence::Coordination,
-        doc: "How equal the members are in requests per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed.",
-        read: |c| c.group.likeness.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
+        doc: "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
+        read: |c| c.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
     },
     Feature {
         name: "equal_pace",
         evidence: Evidence::Coordination,
         doc: "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
-        read: |c| c.group.likeness.variances().map_or(0.0, |(_, intervals)| (1.0 - intervals / 3.0).max(0.0)),
+        read: |c| c.variances().map_or(0.0, |(_, intervals)| (1.0 - intervals / 3.0).max(0.0)),
     },
     Feature {
         name: "newcomers",

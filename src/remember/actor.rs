@@ -1,7 +1,7 @@
 //! Actors: who asks.
 
 use super::debt::Debt;
-use super::decay::{Elapsed, Rates};
+use super::decay::{Daily, Elapsed, Rates};
 use super::distinct::Few;
 use super::evidence::Evidence;
 use super::hours::Hours;
@@ -17,6 +17,8 @@ record! {
     pub struct Actor {
         /// Its requests.
         requests: Rates,
+        /// Those that begin a conversation.
+        openings: Daily,
         /// The times between them.
         intervals: Intervals,
         /// The hours of day it was seen in.
@@ -69,10 +71,11 @@ impl Actor {
         Sight { interval: Some(now.seconds_since(self.last_seen)), patience: self.waits.patience(now) }
     }
 
-    /// Counts a request.
-    pub fn request(&mut self, now: Time, sight: Sight, network: Option<u64>, client: u64) {
+    /// Counts a request. `opens`: no answer came before it, as far as is known.
+    pub fn request(&mut self, now: Time, sight: Sight, opens: bool, network: Option<u64>, client: u64) {
         self.stand_at(now);
         self.requests.add(1.0);
+        self.openings.add(f32::from(u8::from(opens)));
         if let Some(interval) = sight.interval {
             self.intervals.add(interval);
         }
@@ -131,7 +134,7 @@ mod tests {
 
     fn request(actor: &mut Actor, now: Time) {
         let sight = actor.sight(now);
-        actor.request(now, sight, Some(1), 2);
+        actor.request(now, sight, true, Some(1), 2);
     }
 
     #[test]

@@ -97,6 +97,16 @@ fn signed(from: &mut Reader<'_>) -> Option<f32> {
     Some(f32::from_le_bytes(from.bytes()?)).filter(|number| number.abs() <= LARGEST)
 }
 
+impl Part for u16 {
+    fn write(&self, to: &mut Vec<u8>) {
+        write_number((*self).into(), to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        from.number()?.try_into().ok()
+    }
+}
+
 impl Part for u32 {
     fn write(&self, to: &mut Vec<u8>) {
         write_number((*self).into(), to);
@@ -187,7 +197,28 @@ parts! {
     Intervals { count, sum, squares, side_by_side }
     Hours { day, today, yesterday }
     Waits { asked_at, until, kept, disregarded, heeded }
-    Likeness { pairs, rates, intervals, last }
+}
+
+impl Part for Likeness {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.pairs.write(to);
+        self.rates.write(to);
+        self.intervals.write(to);
+        self.asked.write(to);
+        self.known.write(to);
+        self.last.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            pairs: Part::read(from)?,
+            rates: Daily(signed(from)?),
+            intervals: Part::read(from)?,
+            asked: Part::read(from)?,
+            known: Part::read(from)?,
+            last: Part::read(from)?,
+        })
+    }
 }
 
 impl Part for Evidence {

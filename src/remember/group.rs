@@ -51,8 +51,10 @@ record! {
 pub struct Member {
     /// The actor.
     pub id: u64,
-    /// Its requests per day.
-    pub requests_per_day: f32,
+    /// The questions that it began, within about a day and a half.
+    pub openings: f32,
+    /// This is one: no answer came before it.
+    pub opens: bool,
     /// Seconds since its last request; `None` for the first.
     pub interval: Option<f64>,
     /// Tokens that its prompts have on average.
@@ -110,22 +112,37 @@ impl Group {
 
 /// How alike the members of a group are in how often and how regularly they ask.
 ///
-/// Each request is compared with the last one of another member, and half the mean square of the difference is a
-/// variance (von Neumann 1941): as rates rise and fall for all together, it sees only how members differ.
+/// Each question is compared with the last one of another member, and half the mean square of the difference is a
+/// variance (von Neumann 1941): as rates rise and fall for all together, it sees only how members differ. Of a member who began
+/// less than [`ENOUGH`] questions nothing can be known: thousands who use a tool once a day seem as equal as can be. So it is
+/// also kept how many of the last questions came from members who are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Likeness {
     pub(super) pairs: Daily,
+    /// Less what chance alone adds, so that it may be negative.
     pub(super) rates: Daily,
     pub(super) intervals: Daily,
+    /// Of about the last [`RECENT`] questions, and of them those of members who are known. They fade with each question, so that
+    /// when they merge their ratio holds and their size is soon right again. In parts of [`WHOLE`].
+    pub(super) asked: u16,
+    pub(super) known: u16,
     pub(super) last: Last,
 }
+
+/// Questions from which on a member's rate says something. Later turns of a conversation are none: they come in heaps, and all
+/// conversations have about as many.
+const ENOUGH: f32 = 3.0;
+/// Questions by which it is judged whether members are known: as many as a small cluster asks within an hour or two.
+const RECENT: u16 = 64;
+/// One question, in the counts of the last ones: 64 of them, from three more workers as well, stay below 65,536.
+const WHOLE: u16 = 256;
 
 /// The last request, for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Last {
     /// A part of the member's hash; 0 for none.
     pub member: u32,
-    /// Logarithm of its requests per day.
+    /// Logarithm of the questions that it began.
     pub rate: f32,
     /// Logarithm of its interval in seconds.
     pub interval: f32,
@@ -133,31 +150,46 @@ pub(super) struct Last {
 
 impl Likeness {
     fn add(&mut self, member: &Member) {
-        let Some(interval) = member.interval else { return };
+        if !member.opens {
+            return;
+        }
+        let is_known = member.openings >= ENOUGH;
+        for (sum, holds) in [(&mut self.asked, true), (&mut self.known, is_known)] {
+            *sum = (*sum - *sum / RECENT).saturating_add(WHOLE * u16::from(holds));
+        }
+        let Some(interval) = member.interval.filter(|_| is_known) else { return };
         // Workers know of each other's requests half a second late: shorter intervals are all the same.
         let interval = interval.max(super::intervals::SIDE_BY_SIDE) as f32;
-        let this = Last {
-            member: (mix(member.id) >> 32) as u32 | 1,
-            rate: member.requests_per_day.max(1e-3).ln(),
-            interval: interval.ln(),
-        };
+        let this =
+            Last { member: (mix(member.id) >> 32) as u32 | 1, rate: member.openings.ln(), interval: interval.ln() };
         if self.last.member != 0 && self.last.member != this.member {
             let half_square = |a: f32, b: f32| (a - b) * (a - b) / 2.0;
             self.pairs.add(1.0);
-            self.rates.add(half_square(self.last.rate, this.rate));
+            // A count of n that fades has a logarithm whose variance is 1/2n by chance alone (1/n while it is fresh: so much is
+            // surely chance).
+            let chance = |rate: f32| 0.5 / rate.exp();
+            let by_chance = (chance(self.last.rate) + chance(this.rate)) / 2.0;
+            self.rates.add(half_square(self.last.rate, this.rate) - by_chance);
             self.intervals.add(half_square(self.last.interval, this.interval));
         }
         self.last = this;
     }
 
-    /// The variances of the logarithms of rates and of intervals; `None` below 16 pairs.
+    /// The share of the last questions that came from members who are known, 0 to 1.
+    #[must_use]
+    pub fn known(&self) -> f32 {
+        f32::from(self.known) / f32::from(self.asked.max(1))
+    }
+
+    /// The variances of the logarithms of rates, without what chance adds, and of intervals, among members who are known; `None`
+    /// below 16 pairs.
     ///
     /// Equal members give 0 for rates. Customers of a popular tool, whose use differs by orders of magnitude, give 1 to 3.
     /// Requests dealt out at random give π²/6 for intervals, in turn 0, people's sessions 3 and more.
     #[must_use]
     pub fn variances(&self) -> Option<(f32, f32)> {
         let pairs = self.pairs.sum();
-        (pairs >= 16.0).then(|| (self.rates.sum() / pairs, self.intervals.sum() / pairs))
+        (pairs >= 16.0).then(|| (self.rates.sum().max(0.0) / pairs, self.intervals.sum() / pairs))
     }
 }
 
@@ -172,6 +204,8 @@ impl Merge for Likeness {
         self.pairs.merge(&other.pairs);
         self.rates.merge(&other.rates);
         self.intervals.merge(&other.intervals);
+        self.asked = self.asked.saturating_add(other.asked);
+        self.known = self.known.saturating_add(other.known);
         // Any of the two serves; this choice is the same whichever side merges.
         if other.last.member > self.last.member {
             self.last = other.last;
@@ -185,13 +219,13 @@ mod tests {
 
     const START: Time = Time(1_700_000_000_000_000_000);
 
-    /// A group of members, each with its rate and seconds between its requests, that ask in turn.
+    /// A group of members, each with its questions and seconds between its requests, that ask in turn.
     fn of(members: &[(f32, f64)]) -> Group {
         let mut group = Group::default();
         for i in 0..2_000u64 {
             let id = mix(i) as usize % members.len();
-            let (requests_per_day, interval) = members[id];
-            let member = Member { id: id as u64, requests_per_day, interval: Some(interval), ..Member::default() };
+            let (openings, interval) = members[id];
+            let member = Member { id: id as u64, openings, opens: true, interval: Some(interval), ..Member::default() };
             group.request(START.plus_seconds(i as f64), &member);
         }
         group
@@ -205,6 +239,19 @@ mod tests {
             (0..40).map(|i| (f32::exp(i as f32 * 0.2), if i % 3 == 0 { 9_000.0 } else { 20.0 })).collect();
         let (rates, intervals) = of(&customers).likeness.variances().unwrap();
         assert!(rates > 1.0 && intervals > 3.0, "{rates} {intervals}");
+    }
+
+    #[test]
+    fn a_crowd_of_whom_each_asks_once_or_twice_is_not_alike() {
+        let crowd = of(&[(2.0, 60.0); 400]).likeness;
+        assert!(crowd.known() < 0.01 && crowd.variances().is_none(), "{crowd:?}");
+        assert!(of(&[(20.0, 60.0); 400]).likeness.known() > 0.99);
+        let mut talk = Group::default();
+        for turn in 0..100 {
+            let member = Member { id: turn % 9, openings: 50.0, interval: Some(20.0), ..Member::default() };
+            talk.request(START, &member);
+        }
+        assert_eq!(talk.likeness.variances(), None, "turns of conversations say nothing");
     }
 
     #[test]

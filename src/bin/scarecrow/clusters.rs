@@ -66,6 +66,8 @@ impl Watch {
         let mut found: Vec<Found> = found.into_values().collect();
         found.sort_by_key(|found| (std::cmp::Reverse(found.members.len()), found.since, found.shares.first().copied()));
         let mut joined = join(found);
+        // Honest callers may be alike who have no more in common: it lends them little suspicion, and makes no cluster.
+        joined.retain(|found| !found.is_weak());
         for found in &mut joined {
             found.count(exchanges);
         }
@@ -112,13 +114,18 @@ impl Found {
         }
     }
 
-    /// Whether both are one cluster: half of those who are in either are in both; or this one adds no more than a network or
-    /// a client profile that some of the other's members share.
+    /// Whether both are one cluster: half of those who are in either are in both; or nearly all of this one are in the larger.
+    /// A client profile or a network alone holds many together who have nothing else in common, so that does not count
+    /// unless this one has no more either.
     fn is_same(&self, larger: &Self) -> bool {
         let both = self.members.intersection(&larger.members).count();
         let either = self.members.len() + larger.members.len() - both;
-        let is_weak = self.shares.iter().all(|(link, _)| matches!(link, Link::Client | Link::Network));
-        2 * both >= either || (is_weak && 10 * both >= 9 * self.members.len())
+        2 * both >= either || (10 * both >= 9 * self.members.len() && (self.is_weak() || !larger.is_weak()))
+    }
+
+    /// Whether its members share nothing but a client profile or a network.
+    fn is_weak(&self) -> bool {
+        self.shares.iter().all(|(link, _)| matches!(link, Link::Client | Link::Network))
     }
 
     fn join(&mut self, other: Self) {

@@ -128,9 +128,13 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
             if remembered.members.count() < cluster::FEWEST || (0.2..0.7).contains(&share) {
                 continue;
             }
+            // How members of whom nothing is known yet are alike says nothing.
+            let cluster = Cluster { link, group: remembered };
+            if cluster.known() == 0.0 {
+                continue;
+            }
             let campaign = samples.campaign(&format!("{} {}", group.name, link.name()));
-            let values = cluster::values(&Cluster { link, group: remembered });
-            samples.add(campaign, share > 0.5, values.to_vec());
+            samples.add(campaign, share > 0.5, cluster::values(&cluster).to_vec());
         }
     })
 }
@@ -158,8 +162,10 @@ pub fn of_requests(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
 /// The highest log-odds that each honest caller ever reached.
 #[derive(Default)]
 pub struct Honest {
-    /// Of the clusters that it belonged to, as far as they were honest for the most part.
-    pub clusters: Vec<f64>,
+    /// Of the clusters that it belonged to by a part of the prompt, as far as they were honest for the most part.
+    pub templates: Vec<f64>,
+    /// Of those by its manner.
+    pub manners: Vec<f64>,
     /// Of its own.
     pub callers: Vec<f64>,
 }
@@ -167,7 +173,7 @@ pub struct Honest {
 /// Adds what honest callers reach under a policy.
 pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) -> Result<()> {
     let mut engine = traffic::engine(policy);
-    let mut highest: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    let mut highest: BTreeMap<usize, [f64; 3]> = BTreeMap::new();
     let mut seen: HashMap<u64, Seen> = HashMap::new();
     simulation.run(policy, |exchange| {
         judge(&mut engine, policy, &exchange);
@@ -177,12 +183,14 @@ pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) 
         }
         let actor = engine.memory().actors().get(exchange.observation.subject().id);
         let Some(actor) = actor.filter(|_| !harvest) else { return };
-        let (clusters, own) = highest.entry(exchange.account).or_insert((f64::MIN, f64::MIN));
+        let [templates, manners, own] = highest.entry(exchange.account).or_insert([f64::MIN; 3]);
         for (link, id) in cluster::groups(&shared(exchange.observation)) {
             // A client profile or a network may be shared with harvesters by chance, and lends less suspicion for that.
-            if matches!(link, Link::Client | Link::Network) {
-                continue;
-            }
+            let clusters = match link {
+                Link::System | Link::Opening | Link::Start | Link::Closing => &mut *templates,
+                Link::Manner => &mut *manners,
+                Link::Client | Link::Network => continue,
+            };
             let is_honest = seen.get(&id).is_some_and(|seen| seen.harvested_share() < 0.5);
             let group = engine.memory().groups().get(id).filter(|_| is_honest);
             let log_odds = group.and_then(|group| cluster::log_odds(group, &policy.model.clusters));
@@ -190,8 +198,9 @@ pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) 
         }
         *own = own.max((policy.model.requests.bias + actor.evidence.log_odds()).into());
     })?;
-    for (clusters, own) in highest.into_values() {
-        honest.clusters.push(clusters);
+    for [templates, manners, own] in highest.into_values() {
+        honest.templates.push(templates);
+        honest.manners.push(manners);
         honest.callers.push(own);
     }
     Ok(())
