@@ -136,7 +136,8 @@ impl Engine {
             }
             let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
             let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
-            inherited.add(link, weights.bias + group.evidence.log_odds());
+            let speaks = Cluster { link, group }.speaks_for(actor.openings.sum());
+            inherited.add(link, weights.bias + group.evidence.log_odds(), speaks);
         }
         (inherited, header_order_changed)
     }
@@ -157,7 +158,8 @@ impl Engine {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                surroundings.inherited.add(link, log_odds);
+                let speaks = Cluster { link, group }.speaks_for(actor.openings.sum());
+                surroundings.inherited.add(link, log_odds, speaks);
             }
         }
         let facts = facts(observation, actor, &surroundings, now);

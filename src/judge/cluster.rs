@@ -8,6 +8,7 @@ use super::features::{Evidence, Feature, flag, log_scale};
 use super::model::Weights;
 use crate::observe::{Link, Shared};
 use crate::remember::Group;
+use crate::remember::group::ENOUGH;
 
 /// What a feature of clusters may look at.
 #[derive(Clone, Copy)]
@@ -32,6 +33,15 @@ impl Cluster<'_> {
     #[must_use]
     pub fn known(&self) -> f32 {
         (2.5 * self.group.likeness.known() - 0.25).clamp(0.0, 1.0)
+    }
+
+    /// How far it speaks for a member who began so many questions, 0 to 1: wholly for one who is known. For others as far as
+    /// nearly all are known who use what is shared, as in a campaign that replaces banned accounts: where crowds use it now
+    /// and then, a few alike among them say nothing of the crowd.
+    #[must_use]
+    pub fn speaks_for(&self, openings: f32) -> f32 {
+        let among_strangers = ((self.group.likeness.known() - 0.8) / 0.15).clamp(0.0, 1.0);
+        if openings >= ENOUGH { 1.0 } else { among_strangers }
     }
 
     fn variances(&self) -> Option<(f32, f32)> {
@@ -148,10 +158,10 @@ pub struct Inherited {
 const CERTAIN: f32 = 4.0;
 
 impl Inherited {
-    /// Adds what is found of a group: log-odds that one hand moves it.
-    pub fn add(&mut self, link: Link, log_odds: f32) {
+    /// Adds what is found of a group: log-odds that one hand moves it, and how far it speaks for the one who asks.
+    pub fn add(&mut self, link: Link, log_odds: f32, speaks: f32) {
         if let Some(suspicion) = self.suspicion.get_mut(link as usize) {
-            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0);
+            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0) * speaks;
         }
     }
 

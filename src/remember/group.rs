@@ -131,7 +131,7 @@ pub struct Likeness {
 
 /// Questions from which on a member's rate says something. Later turns of a conversation are none: they come in heaps, and all
 /// conversations have about as many.
-const ENOUGH: f32 = 3.0;
+pub const ENOUGH: f32 = 3.0;
 /// Questions by which it is judged whether members are known: as many as a small cluster asks within an hour or two.
 const RECENT: u16 = 64;
 /// One question, in the counts of the last ones: 64 of them, from three more workers as well, stay below 65,536.
