@@ -27,8 +27,9 @@ impl Throttle {
     pub fn admit(&self, debt: Debt, score: Score, start: Score) -> Result<Debt, u32> {
         let loosest = 60.0 / self.requests_per_minute;
         let interval = loosest / tightness(score, start);
-        // Of the loosest interval, so that a score that rises never lets more through.
-        let tolerance = loosest * (self.burst - 1.0).max(0.0);
+        // The bucket holds a burst of the loosest intervals, so that a score that rises never lets more through; up to half an
+        // interval may be missing, so that a score a little above the step costs nobody a request of the burst.
+        let tolerance = (loosest * self.burst - interval / 2.0).max(0.0);
         let excess = f64::from(debt.0) - tolerance;
         if excess > ROUNDING * interval.max(1.0) {
             return Err(excess.min(self.longest_wait).ceil().max(1.0) as u32);

