@@ -7,7 +7,6 @@ paragraph, anything else a page; never more than the request allows.
 import base64
 import json
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -106,7 +105,7 @@ def lines(items) -> Reply:
 def openai_chat(request, _):
     said = answer(request)
     stop = "length" if said.is_cut else "stop"
-    base = {"id": "chatcmpl-1", "created": int(time.time()), "model": request.get("model", "m")}
+    base = {"id": "chatcmpl-1", "created": 1, "model": request.get("model", "m")}
     n = request.get("n") or 1
     usage = {"prompt_tokens": said.input_tokens, "completion_tokens": said.output_tokens * n}
     usage["total_tokens"] = sum(usage.values())
