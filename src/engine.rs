@@ -136,8 +136,8 @@ impl Engine {
             }
             let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
             let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
-            let speaks = Cluster { link, group }.speaks_for(actor.openings.sum());
-            inherited.add(link, weights.bias + group.evidence.log_odds(), speaks);
+            let log_odds = weights.bias + group.evidence.log_odds();
+            inherited.add(&Cluster { link, group }, log_odds, actor.openings.sum());
         }
         (inherited, header_order_changed)
     }
@@ -158,8 +158,7 @@ impl Engine {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                let speaks = Cluster { link, group }.speaks_for(actor.openings.sum());
-                surroundings.inherited.add(link, log_odds, speaks);
+                surroundings.inherited.add(&Cluster { link, group }, log_odds, actor.openings.sum());
             }
         }
         let facts = facts(observation, actor, &surroundings, now);

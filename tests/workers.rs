@@ -103,6 +103,17 @@ struct Shared {
     journals: Vec<Journal>,
 }
 
+impl Shared {
+    /// Two workers that have seen nothing yet.
+    fn of_two() -> (Self, Memory, Memory) {
+        let mut shared = Self::default();
+        let (mut one, mut other) = (memory(), memory());
+        shared.join(&mut one, START);
+        shared.join(&mut other, START);
+        (shared, one, other)
+    }
+}
+
 impl Exchange for Shared {
     fn join(&mut self, memory: &mut Memory, now: Time) -> usize {
         prepare(&self.values);
@@ -230,10 +241,7 @@ fn a_snapshot_carries_on_what_has_long_left_the_journal() {
 
 #[test]
 fn who_does_not_look_for_a_whole_round_counts_what_was_missed() {
-    let mut shared = Shared::default();
-    let (mut busy, mut sleeper) = (memory(), memory());
-    shared.join(&mut busy, START);
-    shared.join(&mut sleeper, START);
+    let (mut shared, mut busy, mut sleeper) = Shared::of_two();
     for i in 0..ENTRIES + 10 {
         let now = START.plus_seconds(i as f64);
         see(&mut busy, 1, 100, now);
@@ -246,10 +254,7 @@ fn who_does_not_look_for_a_whole_round_counts_what_was_missed() {
 
 #[test]
 fn an_entry_of_a_worker_that_died_before_it_wrote_holds_nobody_up_for_long() {
-    let mut shared = Shared::default();
-    let (mut one, mut other) = (memory(), memory());
-    shared.join(&mut one, START);
-    shared.join(&mut other, START);
+    let (mut shared, mut one, mut other) = Shared::of_two();
     // Entry 0 is taken and never filled.
     shared.values.set("scarecrow.1.head", &[1]);
     see(&mut one, 1, 100, START);
@@ -261,10 +266,7 @@ fn an_entry_of_a_worker_that_died_before_it_wrote_holds_nobody_up_for_long() {
 
 #[test]
 fn what_is_no_message_is_counted_and_passed_over() {
-    let mut shared = Shared::default();
-    let (mut one, mut other) = (memory(), memory());
-    shared.join(&mut one, START);
-    shared.join(&mut other, START);
+    let (mut shared, mut one, mut other) = Shared::of_two();
     see(&mut one, 1, 100, START);
     shared.sync(0, &mut one, START);
     let (mut entry, _) = shared.values.get("scarecrow.1.entry.0").unwrap();

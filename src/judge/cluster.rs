@@ -38,8 +38,7 @@ impl Cluster<'_> {
     /// How far it speaks for a member who began so many questions, 0 to 1: wholly for one who is known. For others as far as
     /// nearly all are known who use what is shared, as in a campaign that replaces banned accounts: where crowds use it now
     /// and then, a few alike among them say nothing of the crowd.
-    #[must_use]
-    pub fn speaks_for(&self, openings: f32) -> f32 {
+    fn speaks_for(&self, openings: f32) -> f32 {
         let among_strangers = ((self.group.likeness.known() - 0.8) / 0.15).clamp(0.0, 1.0);
         if openings >= ENOUGH { 1.0 } else { among_strangers }
     }
@@ -158,10 +157,10 @@ pub struct Inherited {
 const CERTAIN: f32 = 4.0;
 
 impl Inherited {
-    /// Adds what is found of a group: log-odds that one hand moves it, and how far it speaks for the one who asks.
-    pub fn add(&mut self, link: Link, log_odds: f32, speaks: f32) {
-        if let Some(suspicion) = self.suspicion.get_mut(link as usize) {
-            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0) * speaks;
+    /// Adds what is found of a cluster, log-odds that one hand moves it, for a member who began so many questions.
+    pub fn add(&mut self, cluster: &Cluster<'_>, log_odds: f32, openings: f32) {
+        if let Some(suspicion) = self.suspicion.get_mut(cluster.link as usize) {
+            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0) * cluster.speaks_for(openings);
         }
     }
 

@@ -36,14 +36,6 @@ pub struct News {
     pub lost: u64,
 }
 
-impl News {
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.actors.is_empty() && self.groups.is_empty()
-    }
-}
-
 /// The earlier of two times, of which either may be unset.
 fn earlier(a: Time, b: Time) -> Time {
     if a.is_set() && (!b.is_set() || a < b) { a } else { b }

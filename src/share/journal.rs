@@ -113,7 +113,8 @@ impl Journal {
         let read = self.read(store, memory, now);
         exchanged.learnt += read.learnt;
         exchanged.lost += read.lost;
-        let has_all = head(store).is_some_and(|(head, _)| head == self.next) && self.waiting.is_empty();
+        // Memory holds what stands before `next`, and nothing else: neither an entry that is waited for, nor news that found no place.
+        let has_all = self.waiting_since.is_none() && self.waiting.is_empty();
         if has_all && let Some(slice) = next_slice(store, interval, now) {
             self.write_slice(store, memory, slice);
         }

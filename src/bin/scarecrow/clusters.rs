@@ -1,6 +1,5 @@
 //! The clusters in recorded traffic: who belongs together, by what, since when, and what they took.
 
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use scarecrow::Engine;
 use scarecrow::config::Policy;
 use scarecrow::judge::cluster::{self, CLUSTER_FEATURES, Cluster};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
-use crate::report::{Actor, timestamp};
+use crate::report::{Actor, table, timestamp};
 use crate::traffic::Exchange;
 
 /// One thing that is shared, once it was suspected.
@@ -54,11 +53,10 @@ impl Watch {
     pub fn finish(self, exchanges: &[Exchange]) -> Vec<Found> {
         let mut found: HashMap<u64, Found> = HashMap::new();
         for (index, exchange) in exchanges.iter().enumerate() {
-            let groups = Link::ALL.into_iter().zip(shared(&exchange.observation));
-            for (link, principal) in groups.filter_map(|(link, principal)| Some((link, principal?))) {
-                let Some(suspicion) = self.suspected.get(&principal.id) else { continue };
-                let found =
-                    found.entry(principal.id).or_insert_with(|| Found::new(link, principal, exchange.time, suspicion));
+            for (link, id) in cluster::groups(&shared(&exchange.observation)) {
+                let Some(suspicion) = self.suspected.get(&id) else { continue };
+                let principal = link.kind().with(id);
+                let found = found.entry(id).or_insert_with(|| Found::new(link, principal, exchange.time, suspicion));
                 found.members.insert(exchange.actor);
                 found.exchanges.push(index);
             }
@@ -198,8 +196,7 @@ pub fn text(found: &[Found], actors: &[Actor]) -> String {
             .to_owned();
     }
     let mut out = String::new();
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header([
+    let mut table = table(&[
         "cluster",
         "members",
         "likely",

@@ -335,7 +335,8 @@ impl<'a> Report<'a> {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table that reads as Markdown; all columns but the first are set to the left.
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_header(header.to_vec());
     for column in table.column_iter_mut().skip(1) {

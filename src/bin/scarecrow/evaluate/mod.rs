@@ -7,7 +7,6 @@ mod tally;
 mod targets;
 
 use anyhow::{Context, Result, anyhow};
-use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::config::Policy;
 use scarecrow::judge::Action;
 use serde_json::{Value, json};
@@ -22,6 +21,7 @@ use self::baselines::{Detector, Filter, Pool, Prada, RateLimit, Seat, Templates,
 use self::page::grouped;
 use self::tally::Tally;
 use self::targets::Target;
+use crate::report::table;
 use crate::simulate::{Simulation, judge};
 use crate::statistics::quantile;
 use crate::traffic;
@@ -123,15 +123,18 @@ impl Calibration {
         let mut detectors = calibration.detectors(policy);
         let mut tally = Tally::new();
         let unreachable = vec![f32::INFINITY; detectors.len()];
+        let mut scores = vec![0.0; detectors.len()];
         simulation.run(policy, |exchange| {
-            // The filter needs no calibration, so it is not run here.
-            let scores: Vec<f32> = detectors.iter_mut().map(|detector| detector.see(&exchange, None)).collect();
+            for (score, detector) in scores.iter_mut().zip(&mut detectors) {
+                // The filter needs no calibration, so it is not run here.
+                *score = detector.see(&exchange, None);
+            }
             tally.add(simulation, &exchange, &scores, &unreachable);
         })?;
-        let thresholds = detectors.iter().enumerate().map(|(index, detector)| {
+        let thresholds = (0..detectors.len()).map(|index| {
             let highest = quantile(&mut tally.highest(index, false), CALIBRATED).unwrap_or(f64::INFINITY) as f32;
             // Acting begins above what that share of honest actors reach.
-            detector.threshold().unwrap_or_else(|| highest.next_up().max(f32::MIN_POSITIVE))
+            highest.next_up().max(f32::MIN_POSITIVE)
         });
         calibration.thresholds = thresholds.collect();
         Ok(calibration)
@@ -279,16 +282,8 @@ impl Evaluation {
         for measured in &self.measured {
             for (index, name) in measured.detectors.iter().enumerate() {
                 let figures = measured.tally.figures(index, |_| true);
-                let has = |text: String| if figures.harvest == 0 { "-".to_owned() } else { text };
-                table.add_row([
-                    if index == 0 { measured.scenario.clone() } else { String::new() },
-                    (*name).to_owned(),
-                    has(format!("{} of {}", figures.caught, figures.harvest)),
-                    has(format!("{:.1} %", 100.0 * figures.leaked)),
-                    figures.hours[0].map_or("-".to_owned(), |hours| format!("{hours:.2}")),
-                    format!("{} of {}", figures.touched, figures.honest),
-                    figures.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}")),
-                ]);
+                let scenario = if index == 0 { measured.scenario.clone() } else { String::new() };
+                table.add_row([scenario, (*name).to_owned()].into_iter().chain(figures.cells()));
             }
         }
         let _ = writeln!(out, "{table}\n");
@@ -301,13 +296,4 @@ impl Evaluation {
         let _ = writeln!(out, "{} exchanges{memory}", grouped(exchanges));
         out
     }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(header.to_vec());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    table
 }

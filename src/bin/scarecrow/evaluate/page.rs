@@ -91,19 +91,9 @@ fn scenario(out: &mut String, measured: &Measured) -> Result<()> {
     );
     out.push_str("<div class=\"wide\"><table><tr><th>detector</th><th>caught</th><th>tokens leaked</th><th>hours to half</th><th>honest touched</th><th>ROC area</th></tr>\n");
     for (index, name) in measured.detectors.iter().enumerate() {
-        let figures = tally.figures(index, |_| true);
         let class = if index == 0 { " class=\"main\"" } else { "" };
-        let _ = writeln!(
-            out,
-            "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} of {}</td><td>{}</td></tr>",
-            escape(name),
-            if figures.harvest == 0 { "-".to_owned() } else { format!("{} of {}", figures.caught, figures.harvest) },
-            if figures.harvest == 0 { "-".to_owned() } else { format!("{:.1} %", 100.0 * figures.leaked) },
-            figures.hours[0].map_or("-".to_owned(), |hours| format!("{hours:.2}")),
-            figures.touched,
-            figures.honest,
-            figures.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}")),
-        );
+        let cells = tally.figures(index, |_| true).cells().join("</td><td>");
+        let _ = writeln!(out, "<tr{class}><td>{}</td><td>{cells}</td></tr>", escape(name));
     }
     out.push_str("</table></div>\n");
     if !tally.campaigns().is_empty() {
@@ -148,11 +138,12 @@ fn scenario(out: &mut String, measured: &Measured) -> Result<()> {
         let _ = write!(out, "<th>{}</th>", escape(name));
     }
     out.push_str("</tr>\n");
-    for (kind, (actors, _)) in tally.kinds(0) {
+    let by_detector: Vec<_> = (0..measured.detectors.len()).map(|index| tally.kinds(index)).collect();
+    for (kind, (actors, _)) in by_detector.iter().take(1).flatten() {
         let _ = write!(out, "<tr><td>{}</td><td>{actors}</td>", escape(kind));
-        for index in 0..measured.detectors.len() {
-            let touched = tally.kinds(index).get(kind).map_or(0, |(_, touched)| *touched);
-            let share = 100.0 * touched as f64 / actors as f64;
+        for kinds in &by_detector {
+            let touched = kinds.get(kind).map_or(0, |(_, touched)| *touched);
+            let share = 100.0 * touched as f64 / *actors as f64;
             let _ =
                 if touched == 0 { write!(out, "<td>0</td>") } else { write!(out, "<td>{touched} ({share:.1} %)</td>") };
         }

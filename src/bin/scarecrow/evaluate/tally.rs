@@ -76,6 +76,21 @@ pub struct Figures {
     pub auc: Option<f64>,
 }
 
+impl Figures {
+    /// As reports show them: caught, leaked, hours to half, honest touched, ROC area.
+    pub fn cells(&self) -> [String; 5] {
+        let of_harvest = |text: String| if self.harvest == 0 { "-".to_owned() } else { text };
+        let [half, _] = self.hours;
+        [
+            of_harvest(format!("{} of {}", self.caught, self.harvest)),
+            of_harvest(format!("{:.1} %", 100.0 * self.leaked)),
+            half.map_or("-".to_owned(), |hours| format!("{hours:.2}")),
+            format!("{} of {}", self.touched, self.honest),
+            self.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}")),
+        ]
+    }
+}
+
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Self {
