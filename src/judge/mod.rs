@@ -6,9 +6,11 @@ pub mod cluster;
 pub mod features;
 pub mod model;
 pub mod verdict;
+pub mod watchlist;
 
 pub use action::{Action, Step, Steps};
 pub use cluster::{CLUSTER_FEATURES, Cluster, Inherited};
 pub use features::{Evidence, FEATURES, Facts, Feature};
 pub use model::{Contributions, Model, ModelError, probability};
 pub use verdict::{Reason, Reasons, Score, Verdict};
+pub use watchlist::Watchlist;

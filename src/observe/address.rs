@@ -9,6 +9,18 @@ use std::str::FromStr;
 pub struct Address(IpAddr);
 
 impl Address {
+    /// The address as a number.
+    #[must_use]
+    pub fn number(self) -> u128 {
+        bits(self.0)
+    }
+
+    /// Whether it is one of IPv4.
+    #[must_use]
+    pub fn is_ipv4(self) -> bool {
+        self.0.is_ipv4()
+    }
+
     /// Reads `ip`, `ip:port` or `[ip]:port`; `None` if it is none of these (a Unix socket, for example).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -37,6 +49,18 @@ impl Address {
     }
 }
 
+impl From<u32> for Address {
+    fn from(bits: u32) -> Self {
+        Self(IpAddr::V4(bits.into()))
+    }
+}
+
+impl From<u128> for Address {
+    fn from(bits: u128) -> Self {
+        Self(IpAddr::V6(bits.into()).to_canonical())
+    }
+}
+
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u128::from(u32::from(v4)),
@@ -60,14 +84,54 @@ pub fn last_of_list(value: &[u8]) -> &[u8] {
     value.rsplit(|&byte| byte == b',').next().unwrap_or(value)
 }
 
-/// A block of addresses, `198.51.100.0/24` or `2001:db8::/32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A block of addresses, `198.51.100.0/24` or `2001:db8::/32`. What stands behind the prefix is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
     address: IpAddr,
     prefix: u8,
 }
 
 impl Cidr {
+    /// The block of that many leading bits around an address.
+    #[must_use]
+    pub fn new(Address(address): Address, prefix: u8) -> Self {
+        let bits = masked(address, prefix);
+        // A masked address of IPv4 has its bits in the low 32.
+        let (address, longest) = match address {
+            IpAddr::V4(_) => (IpAddr::V4((bits as u32).into()), 32),
+            IpAddr::V6(_) => (IpAddr::V6(bits.into()), 128),
+        };
+        Self { address, prefix: prefix.min(longest) }
+    }
+
+    /// Its leading bits that count.
+    #[must_use]
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether it is one of IPv4.
+    #[must_use]
+    pub fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// Its first and its last address as numbers.
+    #[must_use]
+    pub fn range(&self) -> (u128, u128) {
+        let first = bits(self.address);
+        let width = if self.is_ipv4() { 32 } else { 128 };
+        let hosts = width - u32::from(self.prefix).min(width);
+        (first, first | !u128::MAX.checked_shl(hosts).unwrap_or(0))
+    }
+
+    /// Whether the two blocks have an address in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let ((first, last), (theirs, their_last)) = (self.range(), other.range());
+        self.is_ipv4() == other.is_ipv4() && first <= their_last && theirs <= last
+    }
+
     /// Whether the address lies in the block.
     #[must_use]
     pub fn contains(&self, address: Address) -> bool {
@@ -98,7 +162,7 @@ impl FromStr for Cidr {
         if prefix > longest || matches!(address, IpAddr::V6(v6) if is_mapped(v6)) {
             return Err(ParseCidrError);
         }
-        Ok(Self { address, prefix })
+        Ok(Self::new(Address(address), prefix))
     }
 }
 
@@ -172,8 +236,21 @@ mod tests {
         #[test]
         fn an_address_is_in_every_block_cut_from_it(ip in any::<u32>(), prefix in 0u8..=32) {
             let address = IpAddr::V4(ip.into());
-            let block = Cidr { address, prefix };
+            let block = Cidr::new(Address(address), prefix);
             prop_assert!(block.contains(Address(address)));
+            let (first, last) = block.range();
+            prop_assert!((first..=last).contains(&Address(address).number()));
+            prop_assert_eq!(block.to_string().parse(), Ok(block));
+        }
+
+        #[test]
+        fn blocks_overlap_if_one_holds_the_other(a in any::<u128>(), b in any::<u128>(), p in 0u8..=128, q in 0u8..=128) {
+            let block = |bits: u128, prefix| Cidr::new(Address(IpAddr::V6(bits.into())), prefix);
+            // Near each other, so that both cases occur.
+            let (one, other) = (block(a, p), block(a ^ (b >> p.min(127)), q));
+            let shorter = p.min(q);
+            let same = block(one.range().0, shorter) == block(other.range().0, shorter);
+            prop_assert_eq!(one.overlaps(&other), same);
         }
 
         #[test]

@@ -27,6 +27,22 @@ impl Time {
         self.0 / 3_600_000_000_000
     }
 
+    /// Year, month and day in UTC (the Gregorian calendar by whole eras of 400 years; Hinnant, "chrono-Compatible Low-Level
+    /// Date Algorithms", 2014).
+    #[must_use]
+    pub const fn date(self) -> (u16, u8, u8) {
+        let days = self.0 / 86_400_000_000_000 + 719_468;
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        // Months are counted from March, so that the leap day comes last.
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year + era * 400 + (month <= 2) as u64;
+        (year as u16, month as u8, day as u8)
+    }
+
     /// Whether this is a time at all.
     #[must_use]
     pub fn is_set(self) -> bool {
@@ -37,6 +53,20 @@ impl Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_has_a_date() {
+        for (seconds, date) in [
+            (0, (1970, 1, 1)),
+            (951_782_399, (2000, 2, 28)),
+            (951_782_400, (2000, 2, 29)),
+            (951_868_800, (2000, 3, 1)),
+            (1_795_564_800, (2026, 11, 25)),
+            (4_107_542_399, (2100, 2, 28)),
+        ] {
+            assert_eq!(Time(seconds * 1_000_000_000).date(), date, "{seconds}");
+        }
+    }
 
     #[test]
     fn arithmetic_saturates() {

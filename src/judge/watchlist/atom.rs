@@ -1,0 +1,50 @@
+//! Atoms: the smallest things that an indicator can name and one request can show.
+
+use crate::observe::address::Cidr;
+use crate::observe::hash::{mix, public};
+
+/// A property of a request that is compared as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Property {
+    /// The number of the autonomous system that the caller's network belongs to.
+    AutonomousSystem,
+    /// JA4, as text.
+    Ja4,
+    /// The client profile, `client:0123456789abcdef`.
+    Profile,
+    /// The User-Agent.
+    UserAgent,
+    /// A credential or account by its hash under the operator's own secret, `credential:0123456789abcdef`.
+    Principal,
+    /// A network by its token under the community's key.
+    NetworkToken,
+    /// A credential by its token under the community's key.
+    CredentialToken,
+}
+
+/// Something that one request shows or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Atom {
+    /// The caller's address lies in the block.
+    Network(Cidr),
+    /// A property has that value, which stands here as [`value`] hashes it.
+    Exact(Property, u64),
+    /// A part of the prompt has a sketch within so many bits of this one.
+    Sketch(u64, u8),
+}
+
+/// So many bits of a sketch may differ. Four bands of 16 bits find every sketch within three (Manku, Jain and Das Sarma, WWW
+/// 2007).
+pub const FARTHEST: u8 = 3;
+
+/// The hash by which the value of a property is compared.
+#[must_use]
+pub fn value(property: Property, text: &[u8]) -> u64 {
+    number(property, public(text))
+}
+
+/// The same for a value that is a number already.
+#[must_use]
+pub fn number(property: Property, number: u64) -> u64 {
+    mix(number ^ (property as u64).rotate_left(56))
+}

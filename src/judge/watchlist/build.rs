@@ -1,0 +1,222 @@
+//! Compiling indicators into a watchlist.
+
+use super::atom::Atom;
+use super::index::{Index, Key};
+use super::{BANDS, Entry, Indicator, MAGIC, MOST_ATOMS, NONE};
+
+/// Indicators that wait at one network, value or sketch at most, the most confident first.
+const MOST_ALIKE: u32 = 16;
+/// Sketches that begin alike in one of the bands at most: each is compared.
+const MOST_NEIGHBOURS: u32 = 512;
+
+/// Collects indicators.
+#[derive(Default)]
+pub struct Builder {
+    indicators: Vec<Indicator>,
+    /// By the atom that it is found by: the indicator, and the other atoms that have to be shown too.
+    clauses: Vec<(Atom, u32, Box<[Atom]>)>,
+}
+
+/// What a watchlist that was built lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Clauses for which there was no room, because too many others are found by the same thing.
+    pub crowded: u64,
+}
+
+impl Builder {
+    /// Adds an indicator, which speaks if all atoms of one of its clauses are shown. Clauses of more than
+    /// [`MOST_ATOMS`] atoms, or none, are left out.
+    pub fn add(&mut self, indicator: Indicator, clauses: impl IntoIterator<Item = impl IntoIterator<Item = Atom>>) {
+        let number = self.indicators.len() as u32;
+        self.indicators.push(indicator);
+        for clause in clauses {
+            let mut atoms: Vec<Atom> = clause.into_iter().collect();
+            atoms.sort_by_key(|atom| (commonness(atom), *atom));
+            atoms.dedup();
+            if atoms.is_empty() || atoms.len() > MOST_ATOMS {
+                continue;
+            }
+            let first = atoms.remove(0);
+            self.clauses.push((first, number, atoms.into()));
+        }
+    }
+
+    /// The watchlist as bytes for [`super::Watchlist::open`].
+    #[must_use]
+    pub fn finish(mut self, sources: &[u64]) -> (Vec<u8>, Left) {
+        // By atom, and of one atom the most confident last: each entry leads to the one before.
+        let confidence = |number: u32| self.indicators.get(number as usize).map_or(0, |indicator| indicator.confidence);
+        self.clauses.sort_by_key(|(atom, number, _)| (*atom, confidence(*number)));
+        let mut left = Left::default();
+        let mut entries = Entries::default();
+        let mut chains: Vec<(Atom, u32)> = Vec::with_capacity(self.clauses.len());
+        let mut clauses = self.clauses.iter().peekable();
+        while let Some((atom, _, _)) = clauses.peek() {
+            let atom = *atom;
+            let mut alike: Vec<_> = Vec::new();
+            while let Some((_, number, rest)) = clauses.next_if(|(other, ..)| *other == atom) {
+                alike.push((*number, rest));
+            }
+            let over = alike.len().saturating_sub(MOST_ALIKE as usize);
+            left.crowded += over as u64;
+            let mut next = NONE;
+            for (number, rest) in alike.iter().skip(over) {
+                next = entries.push(*number, rest, atom, next);
+            }
+            chains.push((atom, next));
+        }
+        drop(self.clauses);
+
+        let mut bytes = MAGIC.to_vec();
+        (sources.len() as u32).write(&mut bytes);
+        for source in sources {
+            source.write(&mut bytes);
+        }
+        let (v4, v6) = networks(&chains, &mut entries);
+        Index::write(&v4, &mut bytes);
+        Index::write(&v6, &mut bytes);
+        let mut exact: Vec<(u64, u32)> = chains.iter().filter_map(|(atom, entry)| exact(atom, *entry)).collect();
+        exact.sort_unstable();
+        exact.dedup_by_key(|(value, _)| *value);
+        Index::write(&exact, &mut bytes);
+        for band in 0..BANDS {
+            let (sorted, crowded) = sketches(&chains, band);
+            left.crowded += crowded;
+            Index::write(&sorted, &mut bytes);
+        }
+        for (part, size) in [(&entries.bytes, Entry::SIZE), (&entries.rest, super::ATOM)] {
+            ((part.len() / size) as u32).write(&mut bytes);
+            bytes.extend_from_slice(part);
+        }
+        (self.indicators.len() as u32).write(&mut bytes);
+        for indicator in &self.indicators {
+            indicator.write(&mut bytes);
+        }
+        properties(&chains).write(&mut bytes);
+        (bytes, left)
+    }
+}
+
+/// By which of its atoms a clause is best found: the least common first.
+fn commonness(atom: &Atom) -> u8 {
+    use super::atom::Property;
+    match atom {
+        Atom::Network(block) if block.prefix() >= 24 => 0,
+        Atom::Exact(Property::Principal | Property::CredentialToken | Property::NetworkToken, _) => 1,
+        Atom::Sketch(..) => 2,
+        Atom::Network(_) => 3,
+        Atom::Exact(..) => 4,
+    }
+}
+
+fn properties(chains: &[(Atom, u32)]) -> u32 {
+    let bit = |atom: &Atom| if let Atom::Exact(property, _) = atom { 1 << *property as u32 } else { 0 };
+    chains.iter().fold(0, |bits, (atom, _)| bits | bit(atom))
+}
+
+fn exact(atom: &Atom, entry: u32) -> Option<(u64, u32)> {
+    if let Atom::Exact(_, value) = atom { Some((*value, entry)) } else { None }
+}
+
+#[derive(Default)]
+struct Entries {
+    bytes: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+impl Entries {
+    fn push(&mut self, indicator: u32, rest: &[Atom], atom: Atom, next: u32) -> u32 {
+        let distance = if let Atom::Sketch(_, distance) = atom { distance } else { 0 };
+        let first = if rest.is_empty() { NONE } else { (self.rest.len() / super::ATOM) as u32 };
+        for (index, atom) in rest.iter().enumerate() {
+            super::write_atom(atom, index + 1 == rest.len(), &mut self.rest);
+        }
+        let number = (self.bytes.len() / Entry::SIZE) as u32;
+        Entry { indicator, rest: first, next, distance: distance.into() }.write(&mut self.bytes);
+        number
+    }
+
+    /// The last entry of a chain leads on to another chain.
+    fn lead_on(&mut self, chain: u32, to: u32) {
+        let mut at = chain;
+        while let Some(entry) = Entry::read(&self.bytes, at) {
+            if entry.next == NONE {
+                let entry = Entry { next: to, ..entry };
+                let mut written = Vec::with_capacity(Entry::SIZE);
+                entry.write(&mut written);
+                let start = at as usize * Entry::SIZE;
+                if let Some(place) = self.bytes.get_mut(start..start + Entry::SIZE) {
+                    place.copy_from_slice(&written);
+                }
+                return;
+            }
+            at = entry.next;
+        }
+    }
+}
+
+/// Where the answer changes as addresses rise, for either family: from each number on, the chain of the narrowest block that
+/// holds the address. Chains of wider blocks hang behind those of narrower ones.
+type Steps<K> = Vec<(K, u32)>;
+
+fn networks(chains: &[(Atom, u32)], entries: &mut Entries) -> (Steps<u32>, Steps<u128>) {
+    let mut steps = [Vec::new(), Vec::new()];
+    for (family, steps) in steps.iter_mut().enumerate() {
+        // Atoms are sorted, so blocks come by first address and then the widest first.
+        let of_family = chains.iter().filter_map(|(atom, chain)| match atom {
+            Atom::Network(block) if block.is_ipv4() == (family == 0) => Some((block.range(), *chain)),
+            _ => None,
+        });
+        let longest = if family == 0 { u128::from(u32::MAX) } else { u128::MAX };
+        let mut open: Vec<(u128, u32)> = Vec::new();
+        let close = |open: &mut Vec<(u128, u32)>, steps: &mut Steps<u128>, before: u128| {
+            while let Some((last, _)) = open.pop_if(|(last, _)| *last < before) {
+                let outer = open.last().map_or(NONE, |(_, chain)| *chain);
+                step(steps, last + 1, outer);
+            }
+        };
+        for ((first, last), chain) in of_family {
+            close(&mut open, steps, first);
+            if let Some((_, outer)) = open.last() {
+                entries.lead_on(chain, *outer);
+            }
+            step(steps, first, chain);
+            open.push((last, chain));
+        }
+        // What ends with the last address of all needs no end.
+        while let Some((last, _)) = open.pop() {
+            if last < longest {
+                step(steps, last + 1, open.last().map_or(NONE, |(_, chain)| *chain));
+            }
+        }
+    }
+    let [v4, v6] = steps;
+    (v4.into_iter().map(|(first, chain)| (first as u32, chain)).collect(), v6)
+}
+
+/// Blocks that end or begin at the same address make one step: the latest.
+fn step(steps: &mut Steps<u128>, at: u128, chain: u32) {
+    match steps.last_mut().filter(|(last, _)| *last == at) {
+        Some(last) => last.1 = chain,
+        None => steps.push((at, chain)),
+    }
+}
+
+/// Sketches turned so that a band leads, sorted, without those of crowds.
+fn sketches(chains: &[(Atom, u32)], band: u32) -> (Vec<(u64, u32)>, u64) {
+    let turned = chains.iter().filter_map(|(atom, chain)| match atom {
+        Atom::Sketch(sketch, _) => Some((sketch.rotate_left(16 * band), *chain)),
+        _ => None,
+    });
+    let mut sorted: Vec<(u64, u32)> = turned.collect();
+    sorted.sort_unstable();
+    let (mut band, mut neighbours, before) = (0, 0, sorted.len());
+    sorted.retain(|(key, _)| {
+        neighbours = if key >> 48 == band { neighbours + 1 } else { 1 };
+        band = key >> 48;
+        neighbours <= MOST_NEIGHBOURS
+    });
+    let crowded = (before - sorted.len()) as u64;
+    (sorted, crowded)
+}

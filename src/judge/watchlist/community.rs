@@ -1,0 +1,157 @@
+//! What those who share indicators have in common: a key by which each can recognise what another saw, and nobody else can.
+//!
+//! A network has so little entropy that its plain hash can be undone by trying all. A keyed hash cannot, by whoever lacks the
+//! key; members can still confirm a guess, which is what matching is. The key goes with the month, so that what leaks grows old.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+use crate::observe::address::Cidr;
+use crate::remember::Time;
+
+/// The SHA-256 of a credential, which its token is made of.
+pub type CredentialDigest = [u8; 32];
+
+/// A month in UTC, `2026-11`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch {
+    year: u16,
+    month: u8,
+}
+
+impl Epoch {
+    /// The month of a moment.
+    #[must_use]
+    pub fn at(now: Time) -> Self {
+        let (year, month, _) = now.date();
+        Self { year, month }
+    }
+
+    /// The month before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self.month {
+            1 => Self { year: self.year.saturating_sub(1), month: 12 },
+            month => Self { month: month - 1, ..self },
+        }
+    }
+
+    /// A number that tells it from others.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        u64::from(self.year) * 16 + u64::from(self.month)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+/// A community's key. Never printed.
+#[derive(Clone)]
+pub struct Community {
+    keyed: Hmac<Sha256>,
+    id: u64,
+}
+
+/// A keyed hash of something that must not be told: HMAC-SHA-256 under the community's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(pub [u8; 32]);
+
+impl Token {
+    /// Its first eight bytes as a number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Community {
+    /// A community by its key: any text of its own, at random and at least 32 bytes long.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Option<Self> {
+        let keyed = Hmac::<Sha256>::new_from_slice(key).ok()?;
+        let mut community = Self { keyed, id: 0 };
+        community.id = community.token(b"id").number();
+        Some(community)
+    }
+
+    /// What word pairs are hashed with, so that members' sketches agree.
+    #[must_use]
+    pub fn sketch_seed(&self) -> u64 {
+        self.token(b"sketch").number()
+    }
+
+    /// Tells one key from another.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The token of a network in an epoch: of the text `scarecrow/1/network/2026-11/198.51.100.0/24`.
+    #[must_use]
+    pub fn network(&self, epoch: Epoch, network: Cidr) -> Token {
+        self.token(format!("network/{epoch}/{network}").as_bytes())
+    }
+
+    /// The token of a credential in an epoch: of the text `scarecrow/1/credential/2026-11/` and the 64 hexadecimal digits of
+    /// its SHA-256, in lower case.
+    #[must_use]
+    pub fn credential(&self, epoch: Epoch, digest: &CredentialDigest) -> Token {
+        self.token(format!("credential/{epoch}/{}", Token(*digest)).as_bytes())
+    }
+
+    /// A token of anything else.
+    #[must_use]
+    pub fn token(&self, text: &[u8]) -> Token {
+        let mut keyed = self.keyed.clone();
+        keyed.update(b"scarecrow/1/");
+        keyed.update(text);
+        Token(keyed.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Community {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Community(…)")
+    }
+}
+
+/// The SHA-256 of a credential.
+#[must_use]
+pub fn digest(credential: &[u8]) -> CredentialDigest {
+    Sha256::digest(credential).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_what_any_program_with_the_key_computes() {
+        // python3 -c "import hmac; print(hmac.new(b'k'*32, b'scarecrow/1/network/2026-11/198.51.100.0/24', 'sha256').hexdigest())"
+        let community = Community::new(&[b'k'; 32]).unwrap();
+        let epoch = Epoch { year: 2026, month: 11 };
+        let token = community.network(epoch, "198.51.100.0/24".parse().unwrap());
+        assert_eq!(token.to_string(), "7286784967f6a382e85ed2baaf48ed0bdd94be2bab4a5bd650efb3b03456da5d");
+        let token = community.credential(epoch, &digest(b"sk-test"));
+        assert_eq!(token.to_string(), "ac957305049e53d38683ceacb6b3648c8b779112d28ba7251f9ac23671a4ebb2");
+    }
+
+    #[test]
+    fn an_epoch_is_a_month() {
+        let november = Epoch::at(Time(1_795_564_800_000_000_000));
+        assert_eq!(november.to_string(), "2026-11");
+        assert_eq!(november.before().to_string(), "2026-10");
+        assert_eq!(Epoch { year: 2026, month: 1 }.before().to_string(), "2025-12");
+    }
+}
