@@ -6,4 +6,6 @@
 pub mod delta;
 pub mod fields;
 pub mod journal;
+pub mod library;
 pub mod metrics;
+pub mod stix;

@@ -1,5 +1,6 @@
 //! Atoms: the smallest things that an indicator can name and one request can show.
 
+use crate::observe::Principal;
 use crate::observe::address::Cidr;
 use crate::observe::hash::{mix, public};
 
@@ -47,4 +48,10 @@ pub fn value(property: Property, text: &[u8]) -> u64 {
 #[must_use]
 pub fn number(property: Property, number: u64) -> u64 {
     mix(number ^ (property as u64).rotate_left(56))
+}
+
+/// The same for a principal.
+#[must_use]
+pub fn principal(property: Property, principal: Principal) -> u64 {
+    number(property, principal.id.rotate_left(principal.kind as u32))
 }

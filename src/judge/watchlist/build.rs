@@ -102,13 +102,16 @@ impl Builder {
 fn commonness(atom: &Atom) -> u8 {
     use super::atom::Property;
     match atom {
-        Atom::Network(block) if block.prefix() >= 24 => 0,
+        Atom::Network(block) if block.prefix() >= if block.is_ipv4() { 24 } else { 48 } => 0,
         Atom::Exact(Property::Principal | Property::CredentialToken | Property::NetworkToken, _) => 1,
         Atom::Sketch(..) => 2,
-        Atom::Network(_) => 3,
-        Atom::Exact(..) => 4,
+        Atom::Network(_) => BROAD,
+        Atom::Exact(..) => BROAD + 1,
     }
 }
+
+/// From here on it is what many unrelated callers share: wide networks, programs and providers.
+const BROAD: u8 = 3;
 
 fn properties(chains: &[(Atom, u32)]) -> u32 {
     let bit = |atom: &Atom| if let Atom::Exact(property, _) = atom { 1 << *property as u32 } else { 0 };
@@ -133,7 +136,9 @@ impl Entries {
             super::write_atom(atom, index + 1 == rest.len(), &mut self.rest);
         }
         let number = (self.bytes.len() / Entry::SIZE) as u32;
-        Entry { indicator, rest: first, next, distance: distance.into() }.write(&mut self.bytes);
+        // The least common atom leads.
+        let is_broad = commonness(&atom) >= BROAD;
+        Entry { indicator, rest: first, next, distance: distance.into(), is_broad }.write(&mut self.bytes);
         number
     }
 

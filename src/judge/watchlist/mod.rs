@@ -8,6 +8,7 @@ pub mod atom;
 pub mod build;
 pub mod community;
 mod index;
+pub mod trust;
 
 use std::ops::Range;
 
@@ -15,6 +16,7 @@ pub use atom::{Atom, Property};
 pub use build::{Builder, Left};
 pub use community::{Community, Epoch, Token};
 use index::{Index, Key, number};
+pub use trust::{Match, Source, Trust};
 
 use crate::observe::{Address, Cidr};
 
@@ -83,14 +85,16 @@ struct Entry {
     /// The next clause that is found by the same thing.
     next: u32,
     /// Bits that a sketch may differ in.
-    distance: u32,
+    distance: u16,
+    /// It goes by nothing narrower than a program, a provider or a wide network.
+    is_broad: bool,
 }
 
 impl Entry {
     const SIZE: usize = 16;
 
     fn write(self, to: &mut Vec<u8>) {
-        for part in [self.indicator, self.rest, self.next, self.distance] {
+        for part in [self.indicator, self.rest, self.next, u32::from(self.distance) << 1 | u32::from(self.is_broad)] {
             part.write(to);
         }
     }
@@ -99,7 +103,8 @@ impl Entry {
         let start = (index as usize).checked_mul(Self::SIZE)?;
         let range = start..start.checked_add(Self::SIZE)?;
         let part = |index| number(bytes, &range, index);
-        Some(Self { indicator: part(0)?, rest: part(1)?, next: part(2)?, distance: part(3)? })
+        let (distance, is_broad) = ((part(3)? >> 1) as u16, part(3)? & 1 == 1);
+        Some(Self { indicator: part(0)?, rest: part(1)?, next: part(2)?, distance, is_broad })
     }
 }
 
@@ -128,6 +133,12 @@ pub struct Shown {
 impl Shown {
     /// Values of properties that one request can show: tokens of two networks in two epochs are four of them.
     const MOST: usize = 12;
+
+    /// What shows an address and nothing else.
+    #[must_use]
+    pub fn of(address: Option<Address>) -> Self {
+        Self { address, ..Self::default() }
+    }
 
     /// Adds the value of a property, as [`atom::value`] hashes it.
     pub fn add(&mut self, property: Property, value: u64) {
@@ -249,8 +260,9 @@ impl Watchlist {
         u64::read(sources.get(usize::from(source) * 8..)?)
     }
 
-    /// Hands on each indicator that what is shown fits, some perhaps twice.
-    pub fn find(&self, shown: &Shown, mut each: impl FnMut(Indicator)) {
+    /// Hands on each indicator that what is shown fits, some perhaps twice; each with whether it goes by nothing narrower than
+    /// a program, a provider or a wide network.
+    pub fn find(&self, shown: &Shown, mut each: impl FnMut(Indicator, bool)) {
         let Some(layout) = &self.layout else { return };
         let bytes = &self.bytes;
         let mut follow = |chain: Option<u32>, distance: u32| self.follow(layout, chain, distance, shown, &mut each);
@@ -290,7 +302,7 @@ impl Watchlist {
         chain: Option<u32>,
         distance: u32,
         shown: &Shown,
-        each: &mut impl FnMut(Indicator),
+        each: &mut impl FnMut(Indicator, bool),
     ) {
         let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let (entries, rest, indicators) = (part(&layout.entries), part(&layout.rest), part(&layout.indicators));
@@ -298,11 +310,11 @@ impl Watchlist {
         for _ in 0..MOST_LOOKED_AT {
             let Some(entry) = Entry::read(entries, at) else { return };
             let row = (entry.indicator as usize).checked_mul(Indicator::SIZE).and_then(|start| indicators.get(start..));
-            if distance <= entry.distance
+            if distance <= entry.distance.into()
                 && shows_all(rest, entry.rest, shown)
                 && let Some(indicator) = row.and_then(Indicator::read)
             {
-                each(indicator);
+                each(indicator, entry.is_broad);
             }
             at = entry.next;
         }
@@ -342,7 +354,7 @@ mod tests {
 
     fn found(list: &Watchlist, shown: &Shown) -> Vec<u128> {
         let mut ids = Vec::new();
-        list.find(shown, |indicator| ids.push(indicator.id));
+        list.find(shown, |indicator, _| ids.push(indicator.id));
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -357,7 +369,7 @@ mod tests {
     }
 
     fn from(address: &str) -> Shown {
-        Shown { address: Address::parse(address.as_bytes()), ..Shown::default() }
+        Shown::of(Address::parse(address.as_bytes()))
     }
 
     #[test]
@@ -418,7 +430,7 @@ mod tests {
         assert_eq!(left.crowded, 984);
         let list = Watchlist::open(bytes).unwrap();
         let mut least = u8::MAX;
-        list.find(&from("198.51.100.7"), |indicator| least = least.min(indicator.confidence));
+        list.find(&from("198.51.100.7"), |indicator, _| least = least.min(indicator.confidence));
         assert_eq!(least, 98, "the most confident stay");
     }
 
@@ -445,7 +457,7 @@ mod tests {
             let list = Watchlist::open(builder.finish(&[]).0).unwrap();
             let v4 = addresses.iter().map(|bits| Address::from(*bits));
             let v6 = addresses.iter().map(|bits| Address::from(u128::from(*bits) << 8));
-            let mut all: Vec<Shown> = v4.chain(v6).map(|address| Shown { address: Some(address), ..Shown::default() }).collect();
+            let mut all: Vec<Shown> = v4.chain(v6).map(|address| Shown::of(Some(address))).collect();
             for (of, bits) in &flips {
                 let Some((sketch, _)) = sketches.get(*of) else { continue };
                 let sketch = bits.iter().fold(*sketch, |sketch, bit| sketch ^ 1 << bit);

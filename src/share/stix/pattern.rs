@@ -1,0 +1,342 @@
+//! STIX patterns (STIX 2.1, section 9), as far as one request can decide them.
+//!
+//! A pattern is read whole, by its grammar, and then reduced to clauses: lists of [`Atom`]s, of which one has to be shown
+//! completely. What one request cannot decide is refused and never guessed: other objects, negations, inequalities, regular
+//! expressions, sequences and repetitions.
+
+mod grammar;
+mod token;
+
+use std::fmt;
+
+use super::id;
+use crate::judge::watchlist::atom::{self, FARTHEST};
+use crate::judge::watchlist::{Atom, MOST_ATOMS, Property};
+use crate::observe::{Cidr, Principal};
+use grammar::{Comparison, Constant, Expression, Operator};
+
+/// Patterns longer than this are not read, in bytes.
+pub const LONGEST: usize = 64 * 1024;
+/// Clauses that a pattern may have once its alternatives are written out.
+pub const MOST_CLAUSES: usize = 256;
+
+/// Atoms that have to be shown together.
+pub type Clause = Vec<Atom>;
+
+/// Why a pattern is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// It does not follow the grammar.
+    NotAPattern,
+    /// It is longer than [`LONGEST`], nested too deeply, or has too many alternatives.
+    TooLarge,
+    /// It names an object or a property that a request does not show.
+    OtherObject,
+    /// It compares in a way that is not exact: a negation, an inequality, a likeness, a regular expression.
+    OtherComparison,
+    /// It takes several events: FOLLOWEDBY, REPEATS, START.
+    SeveralEvents,
+    /// A value is not one that its property can have.
+    NoSuchValue,
+}
+
+impl Refusal {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::NotAPattern,
+        Self::TooLarge,
+        Self::OtherObject,
+        Self::OtherComparison,
+        Self::SeveralEvents,
+        Self::NoSuchValue,
+    ];
+
+    /// The name used in reports and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotAPattern => "not_a_pattern",
+            Self::TooLarge => "too_large",
+            Self::OtherObject => "other_object",
+            Self::OtherComparison => "other_comparison",
+            Self::SeveralEvents => "several_events",
+            Self::NoSuchValue => "no_such_value",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAPattern => "does not follow the grammar of STIX patterns",
+            Self::TooLarge => "is too long, too deep, or has too many alternatives",
+            Self::OtherObject => "names something that a request does not show",
+            Self::OtherComparison => "compares in a way that is not exact",
+            Self::SeveralEvents => "takes several events",
+            Self::NoSuchValue => "holds a value that its property cannot have",
+        })
+    }
+}
+
+/// The clauses of a pattern: it fits a request that shows all atoms of one of them.
+pub fn compile(text: &str) -> Result<Vec<Clause>, Refusal> {
+    if text.len() > LONGEST {
+        return Err(Refusal::TooLarge);
+    }
+    clauses(&grammar::parse(text)?)
+}
+
+fn clauses(expression: &Expression<'_>) -> Result<Vec<Clause>, Refusal> {
+    match expression {
+        Expression::Compare(comparison) => alternatives(comparison),
+        Expression::Any(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(clauses(part)?);
+                bounded(&all)?;
+            }
+            Ok(all)
+        }
+        Expression::All(parts) => together(parts),
+    }
+}
+
+fn bounded(clauses: &[Clause]) -> Result<(), Refusal> {
+    let is_bounded = clauses.len() <= MOST_CLAUSES && clauses.iter().all(|clause| clause.len() <= MOST_ATOMS);
+    if is_bounded { Ok(()) } else { Err(Refusal::TooLarge) }
+}
+
+/// What holds together: every choice of one alternative of each part. How far a sketch may be away stands beside it.
+fn together(parts: &[Expression<'_>]) -> Result<Vec<Clause>, Refusal> {
+    let mut distance = None;
+    let mut all: Vec<Clause> = vec![Vec::new()];
+    for part in parts {
+        if let Expression::Compare(comparison) = part
+            && comparison.path == DISTANCE
+        {
+            distance = Some(farthest(comparison)?);
+            continue;
+        }
+        let next = clauses(part)?;
+        if all.len().saturating_mul(next.len()) > MOST_CLAUSES {
+            return Err(Refusal::TooLarge);
+        }
+        all = all.iter().flat_map(|before| next.iter().map(move |more| [&before[..], more].concat())).collect();
+        bounded(&all)?;
+    }
+    if let Some(distance) = distance {
+        let mut sketches = 0;
+        for atom in all.iter_mut().flatten() {
+            if let Atom::Sketch(_, own) = atom {
+                *own = distance;
+                sketches += 1;
+            }
+        }
+        // A distance from nothing says nothing.
+        if sketches == 0 {
+            return Err(Refusal::OtherObject);
+        }
+    }
+    Ok(all)
+}
+
+const DISTANCE: &str = "llm-prompt-template:distance";
+
+fn farthest(comparison: &Comparison<'_>) -> Result<u8, Refusal> {
+    match (comparison.operator, comparison.constants.as_slice()) {
+        (Operator::AtMost | Operator::Equal, [Constant::Integer(distance)]) => {
+            u8::try_from(*distance).ok().filter(|distance| *distance <= FARTHEST).ok_or(Refusal::NoSuchValue)
+        }
+        _ => Err(Refusal::OtherComparison),
+    }
+}
+
+/// How the values of an object's property become atoms.
+type Read = fn(&Constant<'_>) -> Option<Atom>;
+
+/// Everything that a pattern may name, by object path.
+const PATHS: &[(&str, Read)] = &[
+    ("ipv4-addr:value", |value| network(value, true)),
+    ("ipv6-addr:value", |value| network(value, false)),
+    ("network-traffic:src_ref.value", |value| Some(Atom::Network(value.text()?.parse().ok()?))),
+    ("autonomous-system:number", |value| {
+        let number = u32::try_from(value.integer()?).ok()?;
+        Some(Atom::Exact(Property::AutonomousSystem, atom::number(Property::AutonomousSystem, number.into())))
+    }),
+    ("network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'", user_agent),
+    ("network-traffic:extensions.'http-request-ext'.request_header.'user-agent'", user_agent),
+    ("llm-api-client:user_agent", user_agent),
+    ("llm-api-client:ja4", |value| text(Property::Ja4, value)),
+    ("llm-api-client:profile", |value| principal(Property::Profile, value)),
+    ("llm-api-client:principal", |value| principal(Property::Principal, value)),
+    ("llm-prompt-template:sketch", |value| Some(Atom::Sketch(id::hexadecimal(value.text()?)?, 0))),
+    ("llm-keyed-observable:network", |value| token(Property::NetworkToken, value)),
+    ("llm-keyed-observable:credential", |value| token(Property::CredentialToken, value)),
+];
+
+fn alternatives(comparison: &Comparison<'_>) -> Result<Vec<Clause>, Refusal> {
+    let (_, read) = PATHS.iter().find(|(path, _)| *path == comparison.path).ok_or(Refusal::OtherObject)?;
+    let is_network = comparison.path.ends_with("value");
+    match comparison.operator {
+        Operator::Equal | Operator::In => {}
+        Operator::IsSubset if is_network => {}
+        _ => return Err(Refusal::OtherComparison),
+    }
+    if comparison.constants.len() > MOST_CLAUSES {
+        return Err(Refusal::TooLarge);
+    }
+    let atoms = comparison.constants.iter().map(|constant| read(constant).map(|atom| vec![atom]));
+    atoms.collect::<Option<Vec<_>>>().filter(|clauses| !clauses.is_empty()).ok_or(Refusal::NoSuchValue)
+}
+
+fn network(value: &Constant<'_>, is_ipv4: bool) -> Option<Atom> {
+    let block: Cidr = value.text()?.parse().ok()?;
+    (block.is_ipv4() == is_ipv4).then_some(Atom::Network(block))
+}
+
+fn text(property: Property, value: &Constant<'_>) -> Option<Atom> {
+    let text = value.text().filter(|text| !text.is_empty())?;
+    Some(Atom::Exact(property, atom::value(property, text.as_bytes())))
+}
+
+fn user_agent(value: &Constant<'_>) -> Option<Atom> {
+    text(Property::UserAgent, value)
+}
+
+fn principal(property: Property, value: &Constant<'_>) -> Option<Atom> {
+    let principal: Principal = value.text()?.parse().ok()?;
+    Some(Atom::Exact(property, atom::principal(property, principal)))
+}
+
+fn token(property: Property, value: &Constant<'_>) -> Option<Atom> {
+    let text = value.text().filter(|text| text.len() == 64)?;
+    let is_token = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let number = is_token.then(|| id::hexadecimal(text.get(..16)?)).flatten()?;
+    Some(Atom::Exact(property, atom::number(property, number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn network(text: &str) -> Atom {
+        Atom::Network(text.parse().unwrap())
+    }
+
+    #[test]
+    fn patterns_become_clauses() {
+        let agent = Atom::Exact(Property::UserAgent, atom::value(Property::UserAgent, b"it's \\ mine"));
+        let system = |number| Atom::Exact(Property::AutonomousSystem, atom::number(Property::AutonomousSystem, number));
+        let (a, b) = (network("198.51.100.7"), network("203.0.113.0/24"));
+        for (pattern, expected) in [
+            ("[ipv4-addr:value = '198.51.100.7']", vec![vec![a]]),
+            ("[ipv4-addr:value='198.51.100.7' OR ipv4-addr:value ISSUBSET '203.0.113.0/24']", vec![vec![a], vec![b]]),
+            ("[ipv4-addr:value IN ('198.51.100.7', '203.0.113.9/24')]", vec![vec![a], vec![b]]),
+            ("[ipv6-addr:value = '2001:DB8::1']", vec![vec![network("2001:db8::1")]]),
+            ("[network-traffic:src_ref.value = '198.51.100.7']", vec![vec![a]]),
+            ("[autonomous-system:number = 64500]", vec![vec![system(64_500)]]),
+            (r"[llm-api-client:user_agent = 'it\'s \\ mine']", vec![vec![agent]]),
+            (
+                r"[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = 'it\'s \\ mine']",
+                vec![vec![agent]],
+            ),
+            ("[ipv4-addr:value = '198.51.100.7'] AND [autonomous-system:number = 1]", vec![vec![a, system(1)]]),
+            (
+                "([ipv4-addr:value = '198.51.100.7'] AND [autonomous-system:number = 1]) WITHIN 600 SECONDS",
+                vec![vec![a, system(1)]],
+            ),
+            (
+                "[(ipv4-addr:value = '198.51.100.7' OR ipv4-addr:value = '203.0.113.0/24') AND autonomous-system:number = 1]",
+                vec![vec![a, system(1)], vec![b, system(1)]],
+            ),
+            (
+                "[ipv4-addr:value = '198.51.100.7'] OR [ipv4-addr:value = '203.0.113.0/24'] AND [autonomous-system:number = 1]",
+                vec![vec![a], vec![b, system(1)]],
+            ),
+            ("[ipv4-addr:value = '198.51.100.7'] REPEATS 1 TIMES", vec![vec![a]]),
+            ("[llm-prompt-template:sketch = '00000000000000ff']", vec![vec![Atom::Sketch(0xff, 0)]]),
+            (
+                "[llm-prompt-template:sketch = '00000000000000ff' AND llm-prompt-template:distance <= 3]",
+                vec![vec![Atom::Sketch(0xff, 3)]],
+            ),
+        ] {
+            assert_eq!(compile(pattern), Ok(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_one_request_cannot_decide_is_refused_for_its_reason() {
+        for (pattern, refusal) in [
+            ("", Refusal::NotAPattern),
+            ("[ipv4-addr:value = '198.51.100.7'", Refusal::NotAPattern),
+            ("[ipv4-addr:value = ]", Refusal::NotAPattern),
+            ("[ipv4-addr:value = '198.51.100.7' AND]", Refusal::NotAPattern),
+            ("ipv4-addr:value = '198.51.100.7'", Refusal::NotAPattern),
+            ("[ipv4-addr:value = '198.51.100.7']]", Refusal::NotAPattern),
+            ("[ipv4-addr:value ~ '198.51.100.7']", Refusal::NotAPattern),
+            (
+                "[file:hashes.'SHA-256' = 'aec070645fe53ee3b3763059376134f058cc337247c978add178b6ccdfb0019f']",
+                Refusal::OtherObject,
+            ),
+            ("[domain-name:value = 'example.org']", Refusal::OtherObject),
+            ("[network-traffic:dst_ref.value = '198.51.100.7']", Refusal::OtherObject),
+            ("[llm-prompt-template:distance <= 3]", Refusal::OtherObject),
+            ("[ipv4-addr:value != '198.51.100.7']", Refusal::OtherComparison),
+            ("[NOT ipv4-addr:value = '198.51.100.7']", Refusal::OtherComparison),
+            ("[ipv4-addr:value NOT IN ('198.51.100.7')]", Refusal::OtherComparison),
+            ("[ipv4-addr:value LIKE '198.51.%']", Refusal::OtherComparison),
+            ("[llm-api-client:user_agent MATCHES '^(a+)+$']", Refusal::OtherComparison),
+            ("[autonomous-system:number > 1]", Refusal::OtherComparison),
+            ("[EXISTS ipv4-addr:value]", Refusal::OtherComparison),
+            ("[llm-api-client:ja4 ISSUBSET 'x']", Refusal::OtherComparison),
+            ("[ipv4-addr:value = '198.51.100.7'] FOLLOWEDBY [autonomous-system:number = 1]", Refusal::SeveralEvents),
+            ("[ipv4-addr:value = '198.51.100.7'] REPEATS 5 TIMES WITHIN 10 SECONDS", Refusal::SeveralEvents),
+            (
+                "[ipv4-addr:value = '198.51.100.7'] START t'2026-01-01T00:00:00Z' STOP t'2026-02-01T00:00:00Z'",
+                Refusal::SeveralEvents,
+            ),
+            ("[ipv4-addr:value = '198.51.100']", Refusal::NoSuchValue),
+            ("[ipv4-addr:value = '2001:db8::1']", Refusal::NoSuchValue),
+            ("[autonomous-system:number = 'AS64500']", Refusal::NoSuchValue),
+            ("[autonomous-system:number = 99999999999]", Refusal::NoSuchValue),
+            ("[llm-prompt-template:sketch = 'ff']", Refusal::NoSuchValue),
+            (
+                "[llm-prompt-template:sketch = '00000000000000ff' AND llm-prompt-template:distance <= 9]",
+                Refusal::NoSuchValue,
+            ),
+            ("[llm-keyed-observable:network = 'abc']", Refusal::NoSuchValue),
+        ] {
+            assert_eq!(compile(pattern), Err(refusal), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_are_built_to_explode_are_refused() {
+        let alternatives = "(autonomous-system:number = 1 OR autonomous-system:number = 2)";
+        let product = format!("[{}]", vec![alternatives; 30].join(" AND "));
+        let deep = format!("[{}autonomous-system:number = 1{}]", "(".repeat(5_000), ")".repeat(5_000));
+        let wide = format!("[autonomous-system:number IN ({})]", vec!["1"; 5_000].join(","));
+        let long = format!("[llm-api-client:user_agent = '{}']", "a".repeat(LONGEST));
+        for pattern in [product, deep, wide, long] {
+            assert_eq!(compile(&pattern), Err(Refusal::TooLarge), "{}…", &pattern[..60]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_compiled_without_a_panic(text in ".{0,80}", shaped in "[\\[\\]() a-z:.'=0-9ANDORt-]{0,60}") {
+            let _ = (compile(&text), compile(&shaped));
+        }
+
+        #[test]
+        fn pieces_of_patterns_in_any_order_are_compiled_without_a_panic(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "[", "]", "(", ")", " AND ", " OR ", " FOLLOWEDBY ", " NOT ", "ipv4-addr:value", " = ", " IN ", "'198.51.100.7'",
+                "autonomous-system:number", "1", ",", " REPEATS 2 TIMES", " WITHIN 5 SECONDS", "t'x'", "EXISTS ", ".", "'",
+            ]), 0..24)
+        ) {
+            let _ = compile(&pieces.concat());
+        }
+    }
+}
