@@ -4,8 +4,10 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
+use crate::judge::verdict::Indicated;
 use crate::judge::{
-    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, cluster, probability,
+    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, cluster, log_odds,
+    probability,
 };
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::group::{NEW, SETTLED};
@@ -14,6 +16,7 @@ use crate::remember::{Actor, Member, Memory, Sight, TableEvents, Time};
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
     memory: Memory,
+    watch: Watch,
 }
 
 /// What came of a request.
@@ -51,7 +54,7 @@ impl Engine {
     /// nobody can aim at a place; fixed where a run must repeat exactly.
     #[must_use]
     pub fn new(principals: usize, hasher: RandomState) -> Self {
-        Self { memory: Memory::new(principals, hasher) }
+        Self { memory: Memory::new(principals, hasher.clone()), watch: Watch::new(hasher) }
     }
 
     /// Remembers one request and judges it.
@@ -91,11 +94,19 @@ impl Engine {
         let mut evidence = actor.evidence;
         evidence.add(above, bias + above);
 
-        let score = Score::new(100.0 * probability(bias + evidence.log_odds()));
-        let action = policy.steps.decide(score, &contributions);
+        let known = bias + evidence.log_odds();
+        let found = self.watch.look(observation, &policy.trust, policy.community.as_ref(), now);
+        // A match alone makes harvesting as likely as it is believed; with evidence of our own it adds up.
+        let seen_by_others = found.map_or(0.0, |found| (log_odds(found.probability) - bias).max(0.0));
+        let alone = found.map_or(Action::Pass, |found| found.alone);
+        let floor = policy.steps.start_of(alone).unwrap_or_default();
+        let score = Score::new(100.0 * probability(known + seen_by_others)).max(floor);
+        let action = policy.steps.decide(score, &contributions, seen_by_others).max(alone);
+        let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
         let admitted = policy
             .steps
             .start_of(Action::Throttle)
+            .or((alone == Action::Throttle).then_some(score))
             .filter(|start| *start <= score)
             .map(|start| policy.throttle.admit(actor.debt, score, start));
         self.memory.change_actor(subject.id, now, |actor| {
@@ -105,7 +116,7 @@ impl Engine {
             }
         });
         let wait = admitted.and_then(Result::err);
-        Outcome::Judged(Verdict { subject, score, action, reasons: Reasons::of(&contributions), wait })
+        Outcome::Judged(Verdict { subject, score, action, reasons: Reasons::of(&contributions, indicator), wait })
     }
 
     /// Notes the request with the groups that it belongs to. Returns what it inherits from them, and whether its client
@@ -179,6 +190,11 @@ impl Engine {
     /// Notes what the answer to a request of this subject told.
     pub fn response(&mut self, subject: Principal, answer: &Answer, now: Time) {
         self.memory.change_actor(subject.id, now, |actor| actor.answer(answer));
+    }
+
+    /// What others saw, and what of it fits.
+    pub fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
     /// What is remembered.

@@ -75,7 +75,7 @@ pub fn complete(policy: &mut Map<String, Value>, parent: &str) {
         }
         match (field.kind, policy.get_mut(name)) {
             (Type::Object, Some(Value::Object(object))) => complete(object, field.path),
-            (Type::Objects, Some(Value::Array(items))) => {
+            (Type::Objects(_), Some(Value::Array(items))) => {
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {
                     complete(item, &format!("{}[]", field.path));
                 }
@@ -161,7 +161,7 @@ impl Checker {
                 Value::Object(object) => self.object(object, at, field.path),
                 other => self.refuse(at, other, "an object", "fields under it"),
             },
-            Type::Objects => match value {
+            Type::Objects(unique) => match value {
                 Value::Array(items) => {
                     for (index, item) in items.iter().enumerate() {
                         let at = format!("{at}[{index}]");
@@ -170,7 +170,7 @@ impl Checker {
                             other => self.refuse(&at, other, "an object", "fields under it"),
                         }
                     }
-                    self.once_each(items, at);
+                    self.once_each(items, at, unique);
                 }
                 other => self.refuse(at, other, "a list", "a list of objects"),
             },
@@ -218,6 +218,20 @@ impl Checker {
             ),
             Type::Networks => self
                 .texts(value, at, "a network", "198.51.100.0/24 or 2001:db8::/32", |text| text.parse::<Cidr>().is_ok()),
+            Type::Words(words) => {
+                let accepted = format!("words of {}", list(words.iter().copied()));
+                self.texts(value, at, "known", &accepted, |text| words.contains(&text));
+            }
+            Type::Path => {
+                let fits = |text: &str| {
+                    let is_path =
+                        text.starts_with('/') && text.ends_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+                    text.is_empty() || (is_path && !text.contains(['?', '#']))
+                };
+                if !value.as_str().is_some_and(fits) {
+                    self.refuse(at, value, "a path", "one that begins and ends with a slash");
+                }
+            }
             Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
             Type::Model => {
                 if let Err(error) = Model::parse(&model_with_numbers(value).to_string()) {
@@ -228,16 +242,16 @@ impl Checker {
         }
     }
 
-    /// An action that stands twice has two starts, and nobody would know which counts.
-    fn once_each(&mut self, items: &[Value], at: &str) {
-        let action = |item: &Value| item.get("do").and_then(Value::as_str).map(str::to_owned);
+    /// An action that stands twice has two starts, and nobody would know which counts; so with sources of one name.
+    fn once_each(&mut self, items: &[Value], at: &str, unique: &str) {
+        let name_of = |item: &Value| item.get(unique).and_then(Value::as_str).map(str::to_owned);
         for (index, item) in items.iter().enumerate() {
-            let Some(name) = action(item) else { continue };
-            let earlier = items.iter().take(index).position(|other| action(other).as_ref() == Some(&name));
+            let Some(name) = name_of(item) else { continue };
+            let earlier = items.iter().take(index).position(|other| name_of(other).as_ref() == Some(&name));
             if let Some(first) = earlier {
                 self.problem(
-                    &format!("{at}[{index}].do"),
-                    format!("\"{name}\" stands already at {at}[{first}]; use each action once"),
+                    &format!("{at}[{index}].{unique}"),
+                    format!("\"{name}\" stands already at {at}[{first}]; use each once"),
                 );
             }
         }
@@ -316,7 +330,7 @@ mod tests {
             ),
             (
                 json!({"actions": [{"at": 50, "do": "tag"}, {"at": 60, "do": "tag"}]}),
-                "actions[1].do: \"tag\" stands already at actions[0]; use each action once",
+                "actions[1].do: \"tag\" stands already at actions[0]; use each once",
             ),
             (json!({"actions": "tag"}), "actions: \"tag\" is not a list; use a list of objects"),
             (json!({"acitons": []}), "acitons: is not a field; did you mean actions?"),

@@ -8,6 +8,7 @@ pub mod check;
 pub mod nearest;
 pub mod policy;
 pub mod schema;
+mod sharing;
 
 pub use check::{Problem, Problems};
 pub use policy::{Exemption, Policy};

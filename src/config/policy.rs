@@ -4,9 +4,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::check::{self, Place, Problem, Problems};
+use super::sharing::RawIndicators;
 use crate::act::throttle::Throttle;
+use crate::judge::watchlist::{Community, Trust};
 use crate::judge::{Action, Model, Score, Step, Steps};
-use crate::observe::{Cidr, Lens, Observation, Principal, Secret, dialect, hash};
+use crate::observe::{Cidr, Lens, Observation, Principal, Secret, Wanted, dialect, hash};
+use crate::share::feed::Feed;
+use crate::share::library::Limits;
 
 /// A policy that is ready to use.
 #[derive(Clone, Debug)]
@@ -41,6 +45,14 @@ pub struct Policy {
     pub principals: usize,
     /// Seconds within which all workers of an Envoy know what one saw.
     pub sync_interval: f64,
+    /// How far what others saw is believed.
+    pub trust: Trust,
+    /// Where it is read, by place in the sources of [`Self::trust`].
+    pub feeds: Vec<Feed>,
+    /// What of it is taken at all.
+    pub limits: Limits,
+    /// The key shared with others.
+    pub community: Option<Community>,
     /// One request in so many is timed.
     pub time_one_in: u64,
     /// Dynamic metadata that holds the credential, as property path; empty for none.
@@ -120,6 +132,19 @@ impl Policy {
         Self::build(&joined, check::check(route, Place::Route), secret)
     }
 
+    /// Joins a community by its key: tokens are made and matched, and prompts are sketched as its members do.
+    #[must_use]
+    pub fn in_community(mut self, community: Option<&Community>) -> Self {
+        self.community = community.cloned();
+        if let Some(community) = community {
+            self.lens.secret.share_words(community.sketch_seed());
+            if self.lens.observables == Wanted::Plain {
+                self.lens.observables = Wanted::Tokens;
+            }
+        }
+        self
+    }
+
     fn build(policy: &Value, problems: Vec<Problem>, secret: &Secret) -> Result<Self, Problems> {
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -173,6 +198,7 @@ struct Raw {
     client: RawClient,
     exempt: RawExempt,
     access_log: String,
+    indicators: RawIndicators,
     inspection: RawInspection,
     memory: RawMemory,
     metrics: RawMetrics,
@@ -215,6 +241,7 @@ struct RawNetwork {
     ipv4_prefix: f64,
     ipv6_prefix: f64,
     address_header: Box<str>,
+    system_header: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -255,6 +282,7 @@ impl Raw {
             .actions
             .iter()
             .filter_map(|step| Some(Step { at: Score::new(step.at), action: Action::by_name(&step.action)? }));
+        let (trust, feeds, limits) = self.indicators.compile();
         let model = self.model.and_then(|model| Model::parse(&model.to_string()).ok());
         Policy {
             enforce: self.mode == "enforce",
@@ -265,6 +293,8 @@ impl Raw {
                 account_header: given(self.account.header),
                 address_header: given(self.network.address_header),
                 ja4_header: given(self.client.ja4_header),
+                system_header: given(self.network.system_header),
+                observables: if trust.sources.is_empty() { Wanted::Nothing } else { Wanted::Plain },
                 ipv4_prefix: self.network.ipv4_prefix as u8,
                 ipv6_prefix: self.network.ipv6_prefix as u8,
             },
@@ -285,6 +315,10 @@ impl Raw {
             inspect_responses: self.inspection.responses == "usage",
             principals: self.memory.principals as usize,
             sync_interval: self.memory.sync_interval_seconds,
+            trust,
+            feeds,
+            limits,
+            community: None,
             time_one_in: self.metrics.time_one_in as u64,
             credential_metadata: metadata_path(&self.credential.metadata),
             account_metadata: metadata_path(&self.account.metadata),

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 pub enum Type {
     /// An object of further fields.
     Object,
-    /// A list of objects, whose fields stand under `name[]`.
-    Objects,
+    /// A list of objects, whose fields stand under `name[]`. No two have the same value in the field named here.
+    Objects(&'static str),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A score, 0 to 100.
@@ -29,6 +29,10 @@ pub enum Type {
     Networks,
     /// A list of names.
     Names,
+    /// A list of words, each one of these.
+    Words(&'static [&'static str]),
+    /// A path of a URL, beginning and ending with a slash, or empty.
+    Path,
     /// A `model.json`.
     Model,
 }
@@ -66,7 +70,7 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "actions",
-        Type::Objects,
+        Type::Objects("do"),
         r#"[{"at":40,"do":"tag"},{"at":75,"do":"advise"},{"at":85,"do":"throttle"},{"at":95,"do":"reject"}]"#,
         "What is done from which score on. Steps that are reached add up; each action at most once.",
     ),
@@ -144,6 +148,12 @@ pub const FIELDS: &[Field] = &[
         r#""""#,
         "A header with the caller's address in place of the connection's; of a list the last entry counts. Only one that a proxy of yours overwrites.",
     ),
+    field(
+        "network.system_header",
+        Type::Header,
+        r#""""#,
+        "A header with the number of the caller's autonomous system, `64500` or `AS64500`, from a geoip filter, for indicators that name one.",
+    ),
     field("client", Type::Object, "{}", "What is known of the client's software."),
     field(
         "client.ja4_header",
@@ -179,6 +189,113 @@ pub const FIELDS: &[Field] = &[
         Type::Word(&["usage", "nothing"]),
         r#""usage""#,
         "What is read of responses as they pass: token usage, stop reasons and refusals, or nothing. Responses are never held.",
+    ),
+    field("indicators", Type::Object, "{}", "What others saw: STIX indicators from TAXII collections. See sharing.md."),
+    field(
+        "indicators.effect",
+        Type::Word(&["use", "count", "ignore"]),
+        r#""use""#,
+        "What matches do at most, of any source. `use`: speak for harvesting. `count`: be counted and change nothing. `ignore`: nothing, the switch to stop it all.",
+    ),
+    global("indicators.sources", Type::Objects("name"), "[]", "Where indicators come from, up to 16."),
+    global("indicators.sources[].name", Type::Text(64), "", "Its name in logs."),
+    global(
+        "indicators.sources[].trust",
+        Type::Number("probability", 0.0, 1.0),
+        "0.8",
+        "How far it is believed. A match alone gives a score of trust × the indicator's confidence, less as the indicator ages, and up to 50 where it goes by nothing narrower than a program, a provider or a wide network.",
+    ),
+    global(
+        "indicators.sources[].alone",
+        Type::Word(&["pass", "tag", "advise", "throttle", "reroute", "reject"]),
+        r#""pass""#,
+        "The action that its match takes by itself, whatever the score; `tag` at most where it goes by nothing narrower than a program, a provider or a wide network.",
+    ),
+    global(
+        "indicators.sources[].effect",
+        Type::Word(&["use", "count", "ignore"]),
+        r#""use""#,
+        "What its matches do. `count` is a dry run.",
+    ),
+    global(
+        "indicators.sources[].most_share",
+        Type::Number("share of callers", 0.001, 1.0),
+        "0.2",
+        "Of all callers within about a day, the share that it may speak against, from 20 callers on. Beyond it its matches are only counted: a feed that names what everybody uses takes nobody out.",
+    ),
+    global(
+        "indicators.sources[].most",
+        Type::Whole("indicators", 1, 4_000_000),
+        "1000000",
+        "Indicators that are taken from it.",
+    ),
+    global(
+        "indicators.sources[].cluster",
+        Type::Text(200),
+        r#""""#,
+        "The Envoy cluster that leads to its TAXII 2.1 server; empty if it is not polled.",
+    ),
+    global(
+        "indicators.sources[].host",
+        Type::Text(200),
+        r#""""#,
+        "The server's name in the Host header; empty for the cluster's name.",
+    ),
+    global(
+        "indicators.sources[].collection",
+        Type::Path,
+        r#""""#,
+        "The path of the collection, `/api/collections/91a7b528-80eb-42ed-a74d-c6fbd5a26116/`.",
+    ),
+    global(
+        "indicators.sources[].bearer_env",
+        Type::Text(100),
+        r#""""#,
+        "The environment variable that holds a bearer token.",
+    ),
+    global(
+        "indicators.sources[].basic_env",
+        Type::Text(100),
+        r#""""#,
+        "The environment variable that holds `user:password`.",
+    ),
+    global(
+        "indicators.sources[].poll_seconds",
+        Type::Number("seconds", 1.0, 86_400.0),
+        "60",
+        "How often it is asked for news.",
+    ),
+    global(
+        "indicators.sources[].whole_hours",
+        Type::Number("hours", 0.01, 8_760.0),
+        "24",
+        "How often it is read from the start, which is how objects are noticed that the server deleted.",
+    ),
+    global(
+        "indicators.sources[].page",
+        Type::Whole("objects", 1, 100_000),
+        "2000",
+        "Objects that are asked for at a time.",
+    ),
+    global(
+        "indicators.never",
+        Type::Networks,
+        "[]",
+        "Networks that never match: your own, your partners'. Private and reserved networks never do.",
+    ),
+    global("indicators.shortest_ipv4_prefix", Type::Whole("bits", 1, 32), "16", "Wider IPv4 networks never match."),
+    global("indicators.shortest_ipv6_prefix", Type::Whole("bits", 1, 128), "32", "Wider IPv6 networks never match."),
+    global(
+        "indicators.longest_days",
+        Type::Number("days", 0.01, 3_650.0),
+        "90",
+        "How long an indicator counts at most once it was last confirmed by its maker or a sighting.",
+    ),
+    global(
+        "indicators.most",
+        Type::Whole("indicators", 1, 4_000_000),
+        "1000000",
+        "Indicators of all sources together. Each takes about 50 bytes in every worker, and 150 in the service that reads feeds.",
     ),
     global("memory", Type::Object, "{}", "How much is remembered."),
     global(
@@ -254,7 +371,7 @@ fn field_schema(field: &Field) -> Value {
     let list = |pattern: &str| json!({"type": "array", "items": {"type": "string", "pattern": pattern}});
     let mut schema = match field.kind {
         Type::Object => object_schema(field.path),
-        Type::Objects => json!({"type": "array", "items": object_schema(&format!("{}[]", field.path))}),
+        Type::Objects(_) => json!({"type": "array", "items": object_schema(&format!("{}[]", field.path))}),
         Type::Word(words) => json!({"enum": words}),
         Type::Score => json!({"type": "number", "minimum": 0, "maximum": 100}),
         Type::Number(_, least, most) => json!({"type": "number", "minimum": least, "maximum": most}),
@@ -265,6 +382,8 @@ fn field_schema(field: &Field) -> Value {
         Type::Principals(kind) => list(&format!("^{kind}:[0-9a-fA-F]{{16}}$")),
         Type::Networks => list("^[0-9a-fA-F.:]+(/[0-9]+)?$"),
         Type::Names => list("."),
+        Type::Words(words) => json!({"type": "array", "items": {"enum": words}, "uniqueItems": true}),
+        Type::Path => json!({"type": "string", "pattern": "^(/.*/)?$"}),
         Type::Model => json!({"type": "object"}),
     };
     if let Some(object) = schema.as_object_mut() {

@@ -70,11 +70,12 @@ impl Steps {
     }
 
     /// The strongest action whose score is reached. A rejection also needs two kinds of evidence that an analyst
-    /// could defend; without them the next milder step is taken.
+    /// could defend, what others saw among them; without them the next milder step is taken.
     #[must_use]
-    pub fn decide(&self, score: Score, contributions: &Contributions) -> Action {
+    pub fn decide(&self, score: Score, contributions: &Contributions, seen_by_others: f32) -> Action {
         let reached = |step: &&Step| step.at <= score;
-        let allowed = |step: &&Step| step.action != Action::Reject || grounds(contributions) >= 2;
+        let kinds = grounds(contributions) + usize::from(seen_by_others >= GROUNDS);
+        let allowed = |step: &&Step| step.action != Action::Reject || kinds >= 2;
         let strongest = self.0.iter().rev().filter(reached).find(allowed);
         strongest.map_or(Action::Pass, |step| step.action)
     }
@@ -129,9 +130,9 @@ mod tests {
             (95.0, Action::Reject),
             (100.0, Action::Reject),
         ] {
-            assert_eq!(steps().decide(Score::new(score), &strong), action, "{score}");
+            assert_eq!(steps().decide(Score::new(score), &strong, 0.0), action, "{score}");
         }
-        assert_eq!(Steps::default().decide(Score::new(100.0), &strong), Action::Pass);
+        assert_eq!(Steps::default().decide(Score::new(100.0), &strong, 0.0), Action::Pass);
     }
 
     #[test]
@@ -141,7 +142,14 @@ mod tests {
             contributions(&[("requests_per_minute", 2.0), ("side_by_side", 9.0)]),
             contributions(&[("contradictions", 9.0), ("disregards_429", 0.4)]),
         ] {
-            assert_eq!(steps().decide(Score::new(99.0), &weak), Action::Throttle);
+            assert_eq!(steps().decide(Score::new(99.0), &weak, 0.0), Action::Throttle);
         }
+    }
+
+    #[test]
+    fn what_others_saw_is_one_kind_of_evidence() {
+        let own = contributions(&[("requests_per_minute", 2.0)]);
+        assert_eq!(steps().decide(Score::new(99.0), &own, 3.0), Action::Reject);
+        assert_eq!(steps().decide(Score::new(99.0), &contributions(&[]), 9.0), Action::Throttle);
     }
 }

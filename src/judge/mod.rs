@@ -11,6 +11,6 @@ pub mod watchlist;
 pub use action::{Action, Step, Steps};
 pub use cluster::{CLUSTER_FEATURES, Cluster, Inherited};
 pub use features::{Evidence, FEATURES, Facts, Feature};
-pub use model::{Contributions, Model, ModelError, probability};
+pub use model::{Contributions, Model, ModelError, log_odds, probability};
 pub use verdict::{Reason, Reasons, Score, Verdict};
-pub use watchlist::Watchlist;
+pub use watchlist::{Match, Watch, Watchlist};

@@ -143,6 +143,13 @@ pub fn probability(log_odds: f32) -> f32 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
+/// Log-odds of a probability; those of 0.1 % and 99.9 % at the ends.
+#[must_use]
+pub fn log_odds(probability: f32) -> f32 {
+    let probability = probability.clamp(0.001, 0.999);
+    (probability / (1.0 - probability)).ln()
+}
+
 /// Weights beyond this decide alone whatever else is known; they are mistakes.
 const LARGEST: f64 = 30.0;
 

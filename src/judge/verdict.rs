@@ -5,6 +5,7 @@ use std::fmt;
 use super::action::Action;
 use super::features::FEATURES;
 use super::model::Contributions;
+use super::watchlist::Uuid;
 use crate::observe::Principal;
 
 /// 0 (no sign of harvesting) to 100.
@@ -16,6 +17,12 @@ impl Score {
     #[must_use]
     pub fn new(value: f32) -> Self {
         Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 100.0) })
+    }
+
+    /// The higher of two scores.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
     }
 
     /// The score as a number.
@@ -47,9 +54,29 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The three strongest reasons, strongest first.
+/// An indicator's share in a verdict.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Indicated {
+    /// The UUID of its id.
+    pub id: u128,
+    /// Log-odds that it added.
+    pub contribution: f32,
+}
+
+/// `indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f=4.2`
+impl fmt::Display for Indicated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "indicator--{}={:.1}", Uuid(self.id), self.contribution)
+    }
+}
+
+/// An indicator that fits, and the three strongest reasons of our own, strongest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reasons([Option<Reason>; 3]);
+pub struct Reasons {
+    /// What others saw.
+    pub indicator: Option<Indicated>,
+    own: [Option<Reason>; 3],
+}
 
 impl Reasons {
     /// Contributions below this say nothing.
@@ -57,7 +84,7 @@ impl Reasons {
 
     /// Picks the strongest contributions.
     #[must_use]
-    pub fn of(contributions: &Contributions) -> Self {
+    pub fn of(contributions: &Contributions, indicator: Option<Indicated>) -> Self {
         let mut top: [Option<Reason>; 3] = [None; 3];
         for (feature, &contribution) in FEATURES.iter().zip(contributions) {
             let mut candidate = Some(Reason { feature: feature.name, contribution });
@@ -75,23 +102,26 @@ impl Reasons {
                 }
             }
         }
-        Self(top)
+        Self { indicator, own: top }
     }
 
-    /// The reasons, strongest first.
+    /// Our own reasons, strongest first.
     pub fn iter(&self) -> impl Iterator<Item = &Reason> {
-        self.0.iter().flatten()
+        self.own.iter().flatten()
     }
 }
 
-/// `side_by_side=1.6,requests_per_minute=1.2`
+/// `indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f=4.2,side_by_side=1.6,requests_per_minute=1.2`
 impl fmt::Display for Reasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, reason) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str(",")?;
-            }
-            write!(f, "{reason}")?;
+        let mut comma = "";
+        if let Some(indicator) = &self.indicator {
+            write!(f, "{indicator}")?;
+            comma = ",";
+        }
+        for reason in self.iter() {
+            write!(f, "{comma}{reason}")?;
+            comma = ",";
         }
         Ok(())
     }
@@ -140,7 +170,7 @@ mod tests {
             let mut sorted: Vec<f32> = values.into_iter().filter(|value| *value >= Reasons::LEAST).collect();
             sorted.sort_by(|a, b| b.total_cmp(a));
             sorted.truncate(3);
-            let reasons = Reasons::of(&contributions);
+            let reasons = Reasons::of(&contributions, None);
             let found: Vec<f32> = reasons.iter().map(|reason| reason.contribution).collect();
             prop_assert_eq!(found, sorted);
         }

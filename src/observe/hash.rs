@@ -14,6 +14,8 @@ const LONGEST: usize = 8 * 1024;
 #[derive(Clone)]
 pub struct Secret {
     key: (u64, u64),
+    /// What words are hashed with instead, where others hash them likewise.
+    words: Option<u64>,
 }
 
 impl Secret {
@@ -21,7 +23,24 @@ impl Secret {
     #[must_use]
     pub fn new(text: &[u8]) -> Self {
         let half = |label: u64| SipHasher24::new_with_keys(label, 0x7363_6172_6563_726f).hash(text);
-        Self { key: (half(1), half(2)) }
+        Self { key: (half(1), half(2)), words: None }
+    }
+
+    /// Hashes words as others do from now on, so that sketches of prompts can be compared.
+    pub fn share_words(&mut self, seed: u64) {
+        self.words = Some(seed);
+    }
+
+    /// What words are hashed with.
+    #[must_use]
+    pub fn words(&self) -> u64 {
+        self.words.unwrap_or_else(|| self.hash(Purpose::Words, b""))
+    }
+
+    /// Whether others hash words likewise.
+    #[must_use]
+    pub fn shares_words(&self) -> bool {
+        self.words.is_some()
     }
 
     /// Hashes a value of one kind. Equal values of different kinds give unrelated hashes.

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod ja4;
 pub mod json;
 pub mod name;
+pub mod observable;
 pub mod paths;
 pub mod principal;
 pub mod prompt;
@@ -33,6 +34,7 @@ pub use hash::Secret;
 pub use headers::Headers;
 pub use ja4::Ja4;
 pub use name::Name;
+pub use observable::Observables;
 pub use principal::{Kind, ParsePrincipalError, Principal};
 pub use shared::{Link, Shared, shared};
 
@@ -68,10 +70,26 @@ pub struct Lens {
     pub address_header: Option<Box<str>>,
     /// A header that holds JA4. Lower case.
     pub ja4_header: Option<Box<str>>,
+    /// A header with the number of the caller's autonomous system. Lower case.
+    pub system_header: Option<Box<str>>,
+    /// Which properties are made that indicators can name.
+    pub observables: Wanted,
     /// Leading bits of an IPv4 address that name a network, 8 to 32.
     pub ipv4_prefix: u8,
     /// Leading bits of an IPv6 address that name a network, 16 to 128.
     pub ipv6_prefix: u8,
+}
+
+/// Which properties are made that indicators can name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that are told as they are.
+    Plain,
+    /// Also what tokens of a community are made of.
+    Tokens,
 }
 
 /// What is known of one request before it is looked up in memory. Holds no text of the request.
@@ -97,6 +115,8 @@ pub struct Observation {
     pub route: Option<u64>,
     /// Order-dependent hash of the header names, a second opinion on the profile.
     pub order: u32,
+    /// What indicators can name, where they are in use.
+    pub observables: Option<Observables>,
     /// The request should carry JSON and visibly does not.
     pub bad_body: Option<BadBody>,
     /// What its body asks, where it was read.
@@ -121,7 +141,8 @@ impl Observation {
         let method = headers.get(Name::Method).unwrap_or_default();
         let api = dialect::classify(method, path, headers, lens.assume);
 
-        let ja4 = named(&lens.ja4_header).or(connection.ja4).and_then(Ja4::parse);
+        let ja4_text = named(&lens.ja4_header).or(connection.ja4);
+        let ja4 = ja4_text.and_then(Ja4::parse);
         let client = Client::new(headers);
         let address =
             named(&lens.address_header).map(address::last_of_list).or(connection.address).and_then(Address::parse);
@@ -130,8 +151,12 @@ impl Observation {
             .credential
             .or_else(|| named(&lens.credential_header))
             .or_else(|| credential::find(headers, path))
-            .filter(|key| !key.is_empty())
-            .map(|key| lens.secret.principal(Kind::Credential, key));
+            .filter(|key| !key.is_empty());
+        let observables = (lens.observables != Wanted::Nothing).then(|| {
+            let credential = credential.filter(|_| lens.observables == Wanted::Tokens);
+            Observables::new(headers.get(Name::UserAgent), ja4_text, named(&lens.system_header), credential)
+        });
+        let credential = credential.map(|key| lens.secret.principal(Kind::Credential, key));
         let account = connection
             .account
             .or_else(|| named(&lens.account_header))
@@ -154,6 +179,7 @@ impl Observation {
             address,
             route: connection.route.map(hash::public),
             order: headers.order(),
+            observables,
             bad_body: api.and_then(|api| bad_body(api, headers, connection.bodyless)),
             conversation: None,
         }

@@ -2,7 +2,7 @@
 
 The SDK exports every callback of the ABI, and a proxy enters the VM for each that it finds, used or not: each entry less
 saves what a whole filter may cost. The callbacks under UNUSED are left to their defaults. Those under OURS take the place of
-the SDK's, because they return what its types cannot say. The module works without either.
+the SDK's, because they return what its types cannot say, or know what it does not. Without this step the module filters as well, and reads no feeds.
 """
 
 import sys
@@ -12,7 +12,10 @@ UNUSED = {
     "proxy_on_log",
     "proxy_on_response_trailers",
 }
-OURS = {"scarecrow_on_request_body": "proxy_on_request_body"}
+OURS = {
+    "scarecrow_on_request_body": "proxy_on_request_body",
+    "scarecrow_on_http_call_response": "proxy_on_http_call_response",
+}
 EXPORT_SECTION = 7
 
 

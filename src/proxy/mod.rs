@@ -8,6 +8,8 @@ mod exchange;
 #[cfg(any(target_arch = "wasm32", clippy, doc, test))]
 mod holding;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod metrics;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod plugin;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod raw;
@@ -15,6 +17,8 @@ mod raw;
 mod request;
 #[cfg(any(target_arch = "wasm32", clippy, doc, test))]
 mod response;
+#[cfg(any(target_arch = "wasm32", clippy, doc))]
+mod service;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod shared;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]

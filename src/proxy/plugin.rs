@@ -8,16 +8,22 @@ use std::rc::Rc;
 
 use super::exchange::Exchange;
 use super::raw;
+use super::service;
 use super::shared;
 use super::wire;
 use super::worker::{REPORT_EVERY, Worker};
 use crate::config::Policy;
 use crate::config::policy;
+use crate::judge::watchlist::Community;
 use crate::observe::Secret;
 use crate::share::journal::Store;
 
 /// The environment variable with the operator's secret.
 const SECRET: &str = "SCARECROW_SECRET";
+/// The environment variable that holds the community's key.
+const COMMUNITY: &str = "SCARECROW_COMMUNITY_KEY";
+/// Shorter keys can be found by trying.
+const SHORTEST_COMMUNITY_KEY: usize = 32;
 /// Shorter secrets can be found by trying.
 const SHORTEST_SECRET: usize = 16;
 /// What a route's metadata says to us, in a form that tells one route from another but has lost the types.
@@ -33,6 +39,7 @@ pub struct Plugin {
     pub policy: Rc<Policy>,
     base: Value,
     secret: Secret,
+    community: Option<Community>,
     routes: RefCell<Vec<RoutePolicy>>,
 }
 
@@ -47,13 +54,15 @@ impl Plugin {
             Some(base) => base,
             None => policy::read(&String::from_utf8_lossy(bytes)).map_err(|problems| problems.to_string())?,
         };
+        let community = community();
         let policy = Policy::new(&base, &secret.value).map_err(|problems| problems.to_string())?;
+        let policy = policy.in_community(community.as_ref());
         if secret.is_random && policy.exempt.has_hashes() {
             return Err(format!(
                 "exempt: hashes hold only under the secret they were made with; set {SECRET} in vm_config.environment_variables"
             ));
         }
-        Ok(Self { policy: Rc::new(policy), base, secret: secret.value, routes: RefCell::default() })
+        Ok(Self { policy: Rc::new(policy), base, secret: secret.value, community, routes: RefCell::default() })
     }
 
     /// The policy for a request: the filter's own, or the one that its route's metadata makes of it. `Err` holds the
@@ -97,8 +106,17 @@ impl Plugin {
                 }
             })
             .ok()
-            .map(Rc::new)
+            .map(|policy| Rc::new(policy.in_community(self.community.as_ref())))
     }
+}
+
+/// The community that the environment holds a key of.
+fn community() -> Option<Community> {
+    let key = std::env::var(COMMUNITY).ok().filter(|key| !key.is_empty())?;
+    if key.len() < SHORTEST_COMMUNITY_KEY {
+        log::warn!("scarecrow: {COMMUNITY} has {} bytes; use {SHORTEST_COMMUNITY_KEY} or more, at random", key.len());
+    }
+    Community::new(key.as_bytes())
 }
 
 struct FoundSecret {
@@ -129,6 +147,8 @@ fn secret() -> FoundSecret {
 #[derive(Default)]
 pub struct Root {
     plugin: Option<Rc<Plugin>>,
+    /// It is the sharing service, and no filter.
+    is_service: bool,
 }
 
 impl Context for Root {}
@@ -141,6 +161,12 @@ impl RootContext for Root {
                 let mode = if plugin.policy.enforce { "enforce" } else { "observe" };
                 log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
                 shared::prepare();
+                self.is_service = raw::property(b"plugin_root_id").is_some_and(|id| id == service::ROOT_ID);
+                if self.is_service {
+                    service::configure(&plugin);
+                    raw::set_tick_period(service::TICK);
+                    return true;
+                }
                 raw::set_tick_period((REPORT_EVERY.min(plugin.policy.sync_interval / 2.0) * 1000.0) as u32);
                 self.plugin = Some(Rc::new(plugin));
                 true
@@ -155,6 +181,10 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        if self.is_service {
+            service::tick();
+            return;
+        }
         Worker::tick();
     }
 

@@ -18,6 +18,8 @@ const OK: i32 = 0;
 pub enum Map {
     Request = 0,
     Response = 2,
+    /// Of the answer to a call of ours.
+    Answer = 6,
 }
 
 /// Which body a call means.
@@ -26,6 +28,8 @@ pub enum Map {
 pub enum Buffer {
     Request = 0,
     Response = 1,
+    /// Of the answer to a call of ours.
+    Answer = 4,
 }
 
 /// What a metric is.
@@ -56,6 +60,10 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> i32;
     fn proxy_increment_metric(id: u32, offset: i64) -> i32;
     fn proxy_record_metric(id: u32, value: u64) -> i32;
+    fn proxy_http_call(
+        cluster: *const u8, cluster_size: usize, headers: *const u8, headers_size: usize, body: *const u8, body_size: usize,
+        trailers: *const u8, trailers_size: usize, timeout: u32, token: *mut u32,
+    ) -> i32;
     fn proxy_send_local_response(
         status: u32, details: *const u8, details_size: usize, body: *const u8, body_size: usize,
         headers: *const u8, headers_size: usize, grpc_status: i32,
@@ -198,6 +206,43 @@ pub fn reply(status: u16, headers: &[u8], body: &[u8]) -> bool {
         )
     };
     taken == OK
+}
+
+/// Calls a server through a cluster, and returns the number of the call; `None` where there is no such cluster or the host makes
+/// no calls. The answer comes to [`super::service::answered`].
+pub fn call(cluster: &str, headers: &[(&str, String)], body: &[u8], timeout_milliseconds: u32) -> Option<u32> {
+    let headers = super::wire::serialize(headers);
+    let trailers = super::wire::serialize(&[]);
+    let mut token = 0;
+    // SAFETY: everything is readable for its length; the last pointer is valid for a write.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    (status == OK).then_some(token)
+}
+
+/// Takes the place of the SDK's callback (see `exports.py`), which knows only of calls that the SDK made.
+#[cfg(target_arch = "wasm32")]
+#[unsafe(no_mangle)]
+extern "C" fn scarecrow_on_http_call_response(
+    _context: u32,
+    token: u32,
+    _headers: usize,
+    size: usize,
+    _trailers: usize,
+) {
+    super::service::answered(token, size);
 }
 
 thread_local! {

@@ -57,6 +57,11 @@ pub fn hasher() -> RandomState {
     RandomState::with_seeds(a, b, c, d)
 }
 
+/// Any number from 0 to 1.
+pub fn chance() -> f64 {
+    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+}
+
 fn numbers(bytes: &[u8; 32]) -> [u64; 4] {
     let mut numbers = [0; 4];
     for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {

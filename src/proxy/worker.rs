@@ -5,14 +5,18 @@ use ahash::RandomState;
 use std::cell::RefCell;
 
 use super::holding::{Holding, LetGo};
+use super::metrics::Metrics;
 use super::raw;
 use super::shared::{self, SharedData};
 use crate::config::Policy;
 use crate::engine::Engine;
 use crate::judge::Score;
+use crate::judge::Watchlist;
 use crate::remember::Time;
+use crate::share::broadcast::{Listener, MOST_PIECES};
 use crate::share::journal::Journal;
-use crate::share::metrics::{COUNTS, Count, Counts, HISTOGRAMS};
+use crate::share::metrics::{Count, Counts, HISTOGRAMS};
+use std::rc::Rc;
 
 thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
@@ -34,7 +38,9 @@ pub struct Worker {
     /// Seconds between two exchanges: half the interval in which others are to know, as they look as often.
     sync_every: f64,
     synced_at: Time,
-    metrics: [Option<u32>; COUNTS.len()],
+    metrics: Metrics,
+    /// What of the list of indicators has come.
+    listener: Listener,
     histograms: [Option<u32>; HISTOGRAMS.len()],
     reported_at: Time,
     untimed: u64,
@@ -66,21 +72,29 @@ impl Worker {
         if journal.is_none() {
             log::warn!("scarecrow: this host has no shared data: each worker judges by what it has seen itself");
         }
-        Self {
+        let mut worker = Self {
             engine,
             journal,
             sync_every: policy.sync_interval / 2.0,
             synced_at: now,
             counts: Counts::default(),
             holding: Holding::default(),
-            metrics: COUNTS.map(|metric| {
-                let kind = if metric.is_gauge { raw::Kind::Gauge } else { raw::Kind::Counter };
-                raw::define_metric(kind, metric.name)
-            }),
+            metrics: Metrics::define(),
+            listener: Listener::default(),
             histograms: HISTOGRAMS.map(|(name, _)| raw::define_metric(raw::Kind::Histogram, name)),
             reported_at: Time::default(),
             untimed: 0,
             scores: Vec::with_capacity(SCORES),
+        };
+        // Its first request is compared with the list already.
+        worker.listen(MOST_PIECES);
+        worker
+    }
+
+    /// Takes over what the sharing service published, up to so many pieces of it.
+    fn listen(&mut self, most: usize) {
+        if let Some(list) = self.listener.listen(&SharedData, most).and_then(Watchlist::open) {
+            self.engine.watch_mut().set(Rc::new(list));
         }
     }
 
@@ -142,11 +156,12 @@ impl Worker {
     }
 
     fn sync(&mut self, now: Time) {
-        let Some(journal) = &mut self.journal else { return };
         if !is_due(self.synced_at, self.sync_every, now) {
             return;
         }
         self.synced_at = now;
+        self.listen(1);
+        let Some(journal) = &mut self.journal else { return };
         let exchanged = journal.exchange(&SharedData, self.engine.memory_mut(), self.sync_every, now);
         self.counts.add_many(Count::RecordsLearnt, exchanged.learnt);
         self.counts.add_many(Count::RecordsLost, exchanged.lost);
@@ -172,11 +187,8 @@ impl Worker {
         self.send_scores();
         self.reported_at = now;
         self.counts.add_table(self.engine.take_table_events());
-        for (index, count) in self.counts.take() {
-            if let Some(Some(id)) = self.metrics.get(index) {
-                raw::increment_metric(*id, count);
-            }
-        }
+        self.counts.add_matches(self.engine.watch_mut().take_matches());
+        self.metrics.send(&mut self.counts);
     }
 
     /// Whether this request is one of the sample that is timed.

@@ -3,6 +3,7 @@
 use ahash::AHashMap;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::stix::object::{self, Fault, Object};
 use super::stix::{Indicator, Sighting, Tlp, id};
@@ -58,6 +59,19 @@ pub enum Reason {
     Ahead,
     /// The source has told as many as it may.
     Full,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Red => f.write_str("TLP:RED is for the people who are named, not for machines"),
+            Self::NeverMatches => f.write_str("it names networks that never match"),
+            Self::TooWide => f.write_str("it names a network that is too wide"),
+            Self::Ahead => f.write_str("its version is more than a day in the future"),
+            Self::Full => f.write_str("there is no room for more"),
+        }
+    }
 }
 
 impl Reason {

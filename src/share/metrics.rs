@@ -1,6 +1,7 @@
 //! The metrics table, and the counts of one worker between two reports to the host.
 
 use crate::judge::Action;
+use crate::judge::watchlist::Matches;
 use crate::observe::BadBody;
 use crate::observe::answer::{Answer, Usage};
 use crate::observe::conversation::Extent;
@@ -82,6 +83,20 @@ pub enum Count {
     RecordsLearnt,
     /// Records that never reached other workers.
     RecordsLost,
+    /// Matches of indicators that spoke.
+    MatchesUsed,
+    /// Matches of indicators that were only counted.
+    MatchesCounted,
+    /// Matches of indicators whose source speaks against too many callers.
+    MatchesSuspended,
+    /// Readings of feeds that came to their end.
+    FeedPolls,
+    /// Requests to feeds that failed.
+    FeedFailures,
+    /// Objects of feeds that are not used.
+    IndicatorsUnused,
+    /// Indicators that are in use.
+    Indicators,
     /// Principals in the tables of all workers.
     TablePrincipals,
 }
@@ -103,7 +118,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 37] = [
+pub const COUNTS: [Metric; 44] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -167,6 +182,19 @@ pub const COUNTS: [Metric; 37] = [
         "scarecrow.records_lost",
         "Records, and pieces of many records, that did not reach other workers: more changed at once than is told, or a worker was held up.",
     ),
+    counter("scarecrow.matches.effect.use", "Matches of indicators that spoke for harvesting."),
+    counter("scarecrow.matches.effect.count", "Matches of indicators that were only counted, as the policy says."),
+    counter(
+        "scarecrow.matches.effect.suspended",
+        "Matches of indicators that were only counted, because their source speaks against more callers than it may.",
+    ),
+    counter("scarecrow.feeds.outcome.read", "Readings of feeds that came to their end."),
+    counter("scarecrow.feeds.outcome.failed", "Requests to feeds that failed; the log says why."),
+    counter(
+        "scarecrow.indicators_unused",
+        "Objects of feeds that are not used; the log names some, `scarecrow share fetch` all.",
+    ),
+    Metric { name: "scarecrow.indicators", is_gauge: true, doc: "Indicators that are in use." },
     Metric { name: "scarecrow.table.principals", is_gauge: true, doc: "Principals in the tables of all workers." },
 ];
 
@@ -255,6 +283,13 @@ impl Counts {
         let kind = if is_estimated { Count::EstimatedTokens } else { Count::OutputTokens };
         self.add_many(kind, output.unwrap_or(0));
         self.add_many(Count::Refusals, answer.is_refused.into());
+    }
+
+    /// Takes over what matches of indicators came to.
+    pub fn add_matches(&mut self, matches: Matches) {
+        self.add_many(Count::MatchesUsed, matches.used);
+        self.add_many(Count::MatchesCounted, matches.counted);
+        self.add_many(Count::MatchesSuspended, matches.suspended);
     }
 
     /// Takes over what happened in the table.

@@ -3,7 +3,9 @@
 //! Only hashes, names from this crate's own tables and numbers may leave; never text from a request.
 #![forbid(unsafe_code)]
 
+pub mod broadcast;
 pub mod delta;
+pub mod feed;
 pub mod fields;
 pub mod journal;
 pub mod library;

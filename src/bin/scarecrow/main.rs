@@ -132,7 +132,7 @@ fn reference() -> String {
     text.push_str("| field | default | accepted | what it does |\n| --- | --- | --- | --- |\n");
     for field in FIELDS {
         let accepted = match field.kind {
-            Type::Object | Type::Objects => String::new(),
+            Type::Object | Type::Objects(_) => String::new(),
             Type::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Type::Score => "0 to 100".to_owned(),
             Type::Number(of, least, most) => format!("{least} to {most} {of}"),
@@ -143,6 +143,10 @@ fn reference() -> String {
             Type::Principals(kind) => format!("a list of `{kind}:hash`"),
             Type::Networks => "a list of networks".to_owned(),
             Type::Names => "a list of names".to_owned(),
+            Type::Words(words) => {
+                format!("a list of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+            }
+            Type::Path => "`/path/`".to_owned(),
             Type::Model => "an object".to_owned(),
         };
         let default = if matches!(field.kind, Type::Object) || field.default.is_empty() {

@@ -4,14 +4,12 @@
 //! key; members can still confirm a guess, which is what matching is. The key goes with the month, so that what leaks grows old.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::fmt;
 
 use crate::observe::address::Cidr;
+use crate::observe::observable::CredentialDigest;
 use crate::remember::Time;
-
-/// The SHA-256 of a credential, which its token is made of.
-pub type CredentialDigest = [u8; 32];
 
 /// A month in UTC, `2026-11`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,15 +124,10 @@ impl fmt::Debug for Community {
     }
 }
 
-/// The SHA-256 of a credential.
-#[must_use]
-pub fn digest(credential: &[u8]) -> CredentialDigest {
-    Sha256::digest(credential).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::observable::digest;
 
     #[test]
     fn tokens_are_what_any_program_with_the_key_computes() {

@@ -9,14 +9,17 @@ pub mod build;
 pub mod community;
 mod index;
 pub mod trust;
+pub mod watch;
 
+use std::fmt;
 use std::ops::Range;
 
 pub use atom::{Atom, Property};
 pub use build::{Builder, Left};
 pub use community::{Community, Epoch, Token};
 use index::{Index, Key, number};
-pub use trust::{Match, Source, Trust};
+pub use trust::{Effect, Match, Source, Trust};
+pub use watch::{Matches, Watch};
 
 use crate::observe::{Address, Cidr};
 
@@ -31,6 +34,18 @@ pub const MOST_ATOMS: usize = 8;
 const MOST_LOOKED_AT: usize = 64;
 /// Bytes of an atom.
 const ATOM: usize = 24;
+
+/// A UUID, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uuid(pub u128);
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |shift: u32, bits: u32| self.0 >> shift & ((1 << bits) - 1);
+        let (low, mid, high) = (part(96, 32), part(80, 16), part(64, 16));
+        write!(f, "{low:08x}-{mid:04x}-{high:04x}-{:04x}-{:012x}", part(48, 16), part(0, 48))
+    }
+}
 
 /// One indicator, as far as a match has to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

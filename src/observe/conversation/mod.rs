@@ -157,6 +157,14 @@ impl Conversation {
         self.of(Role::User).count <= 1 && self.of(Role::Assistant).count == 0
     }
 
+    /// Sketches of what a template leaves the same: the system prompt, and the start and the end of the last question. Only
+    /// where sketches are shared.
+    #[must_use]
+    pub fn sketches(&self) -> [Option<u64>; 3] {
+        let [opening, closing] = self.last_user.map(|user| user.ends).unwrap_or_default();
+        [self.system.map(|system| system.simhash), opening, closing]
+    }
+
     /// What the prompts elicit.
     #[must_use]
     pub fn cues(&self) -> Cues {

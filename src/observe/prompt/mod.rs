@@ -35,6 +35,8 @@ pub struct Prompt {
     pub suffix: Option<u64>,
     /// SimHash of the word pairs.
     pub simhash: u64,
+    /// The same of the first [`PREFIXES`]`[1]` bytes and of the last, where sketches are shared: what a template leaves the same.
+    pub ends: [Option<u64>; 2],
     /// What the text elicits.
     pub cues: Cues,
 }
@@ -50,6 +52,8 @@ impl Prompt {
         let normal = Normal::new(text.copy_to(&mut copy));
         let bytes = normal.bytes();
         let hash = |part: &[u8]| secret.hash(Purpose::Prompt, part);
+        let seed = secret.words();
+        let sketch = |part: &[u8]| simhash::simhash(lossy(part), seed);
         let missing = if text.is_cut() { text.length() } else { 0 };
         let end = bytes.len().checked_sub(SUFFIX).and_then(|start| bytes.get(start..));
         Some(Self {
@@ -57,9 +61,23 @@ impl Prompt {
             hash: hash(bytes) ^ missing,
             prefixes: PREFIXES.map(|length| bytes.get(..length).map(hash)),
             suffix: end.map(hash),
-            simhash: simhash::simhash(std::str::from_utf8(bytes).unwrap_or_default(), secret.hash(Purpose::Words, b"")),
+            simhash: sketch(bytes),
+            ends: [bytes.get(..PREFIXES[TEMPLATE_PREFIX]), end]
+                .map(|part| part.filter(|_| secret.shares_words()).map(sketch)),
             cues: Cues::find(&normal),
         })
+    }
+}
+
+/// The part of a text that is whole: where it was cut a character may have lost its end or its start.
+fn lossy(part: &[u8]) -> &str {
+    let start = part.iter().position(|byte| byte & 0xc0 != 0x80).unwrap_or(part.len());
+    let part = part.get(start..).unwrap_or_default();
+    match std::str::from_utf8(part) {
+        Ok(text) => text,
+        Err(error) => {
+            part.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok()).unwrap_or_default()
+        }
     }
 }
 

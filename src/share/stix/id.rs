@@ -1,6 +1,6 @@
 //! Identifiers: `type--UUID`.
 
-use std::fmt::Write;
+use crate::judge::watchlist::Uuid;
 
 /// The number that hexadecimal digits write, exactly sixteen of them.
 #[must_use]
@@ -27,24 +27,7 @@ pub fn read(kind: &str, id: &str) -> Option<u128> {
 /// An identifier of that type.
 #[must_use]
 pub fn write(kind: &str, uuid: u128) -> String {
-    let mut text = format!("{kind}--");
-    // A String takes whatever is written.
-    let _ = write_uuid(uuid, &mut text);
-    text
-}
-
-/// Writes a UUID.
-pub fn write_uuid(uuid: u128, to: &mut impl Write) -> std::fmt::Result {
-    let part = |shift: u32, bits: u32| uuid >> shift & ((1 << bits) - 1);
-    write!(
-        to,
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        part(96, 32),
-        part(80, 16),
-        part(64, 16),
-        part(48, 16),
-        part(0, 48)
-    )
+    format!("{kind}--{}", Uuid(uuid))
 }
 
 /// A UUID of random bits, as RFC 9562 wants them marked (version 4). Bits that come from a keyed hash are as good as random to

@@ -1,0 +1,189 @@
+//! One worker's watch: which indicators a request fits, as far as its sources may be believed now.
+
+use ahash::RandomState;
+use std::rc::Rc;
+
+use super::atom::{self, Property};
+use super::trust::{Effect, Match, Trust};
+use super::{Community, Epoch, Shown, Watchlist};
+use crate::observe::Observation;
+use crate::observe::address::Cidr;
+use crate::remember::Time;
+use crate::remember::distinct::Many;
+
+/// Tokens that are kept, because making one costs as much as all the rest.
+const TOKENS: usize = 1_024;
+/// A source that spoke against fewer callers than this is not held to its share.
+const FEW: f32 = 20.0;
+/// Networks are shared at these lengths: one address, and what counts as one network by default. IPv4 and IPv6.
+pub const SHARED_PREFIXES: [(u8, u8); 2] = [(32, 128), (24, 48)];
+
+/// What matches came to, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matches {
+    /// That spoke.
+    pub used: u64,
+    /// That were only counted.
+    pub counted: u64,
+    /// Whose source spoke against too many callers.
+    pub suspended: u64,
+}
+
+/// The watchlist with what one worker needs beside it.
+pub struct Watch {
+    list: Rc<Watchlist>,
+    /// Tokens by what they are made of; a place holds the last that fell on it.
+    tokens: Vec<(u64, u64)>,
+    places: RandomState,
+    /// All callers, of half a day to a day.
+    callers: Many,
+    /// By source, the callers that it speaks against.
+    spoken_against: Vec<Many>,
+    matches: Matches,
+}
+
+impl Watch {
+    /// Watches for nothing yet.
+    #[must_use]
+    pub fn new(places: RandomState) -> Self {
+        Self {
+            list: Rc::default(),
+            tokens: Vec::new(),
+            places,
+            callers: Many::default(),
+            spoken_against: Vec::new(),
+            matches: Matches::default(),
+        }
+    }
+
+    /// Watches for these from now on.
+    pub fn set(&mut self, list: Rc<Watchlist>) {
+        self.list = list;
+    }
+
+    /// What is watched for.
+    #[must_use]
+    pub fn list(&self) -> &Watchlist {
+        &self.list
+    }
+
+    /// What matches came to since the last call.
+    pub fn take_matches(&mut self) -> Matches {
+        std::mem::take(&mut self.matches)
+    }
+
+    /// The match that speaks loudest against a request, if any may speak.
+    pub fn look(
+        &mut self,
+        observation: &Observation,
+        trust: &Trust,
+        community: Option<&Community>,
+        now: Time,
+    ) -> Option<Match> {
+        if self.list.is_empty() || trust.effect == Effect::Ignore {
+            return None;
+        }
+        let shown = self.shown(observation, trust, community, now);
+        let mut found: [Option<Match>; MOST_SOURCES] = [None; MOST_SOURCES];
+        let list = &self.list;
+        list.find(&shown, |indicator, is_broad| {
+            let Some(found_match) = trust.weigh(list, &indicator, is_broad, now) else { return };
+            if let Some(best) = found.get_mut(found_match.source)
+                && best.is_none_or(|best| best.rank() < found_match.rank())
+            {
+                *best = Some(found_match);
+            }
+        });
+        let caller = observation.subject().id;
+        self.callers.add(now, caller);
+        let mut loudest: Option<Match> = None;
+        for found_match in found.into_iter().flatten() {
+            if self.is_too_much(&found_match, trust, caller, now) {
+                self.matches.suspended += 1;
+            } else if found_match.effect == Effect::Count {
+                self.matches.counted += 1;
+            } else {
+                self.matches.used += 1;
+                if loudest.is_none_or(|loudest| loudest.rank() < found_match.rank()) {
+                    loudest = Some(found_match);
+                }
+            }
+        }
+        loudest
+    }
+
+    /// Whether a source speaks against more callers than it may: a feed that names what everybody uses must not take everybody
+    /// out.
+    fn is_too_much(&mut self, found: &Match, trust: &Trust, caller: u64, now: Time) -> bool {
+        if self.spoken_against.len() <= found.source {
+            self.spoken_against.resize(found.source + 1, Many::default());
+        }
+        let Some(spoken_against) = self.spoken_against.get_mut(found.source) else { return false };
+        spoken_against.add(now, caller);
+        let count = spoken_against.count();
+        let share = trust.sources.get(found.source).map_or(1.0, |source| source.most_share);
+        count >= FEW && count > share * self.callers.count()
+    }
+
+    fn shown(&mut self, observation: &Observation, trust: &Trust, community: Option<&Community>, now: Time) -> Shown {
+        let address = observation.address.filter(|address| trust.may_match(*address));
+        let mut shown = Shown::of(address);
+        let profile = observation.client_principal;
+        shown.add(Property::Profile, atom::principal(Property::Profile, profile));
+        if self.list.asks_for(Property::Principal) {
+            for principal in [observation.credential, observation.account].into_iter().flatten() {
+                shown.add(Property::Principal, atom::principal(Property::Principal, principal));
+            }
+        }
+        let observables = observation.observables.unwrap_or_default();
+        for (property, value) in [
+            (Property::UserAgent, observables.user_agent),
+            (Property::Ja4, observables.ja4),
+            (Property::AutonomousSystem, observables.autonomous_system.map(u64::from)),
+        ] {
+            if let Some(value) = value {
+                shown.add(property, atom::number(property, value));
+            }
+        }
+        let Some(community) = community else { return shown };
+        shown.sketches = observation.conversation.as_deref().map(|asked| asked.sketches()).unwrap_or_default();
+        // What was shared at the end of a month still counts at the beginning of the next.
+        let current = Epoch::at(now);
+        for epoch in [current, current.before()] {
+            if let (Some(address), true) = (address, self.list.asks_for(Property::NetworkToken)) {
+                for (v4, v6) in SHARED_PREFIXES {
+                    let block = Cidr::new(address, if address.is_ipv4() { v4 } else { v6 });
+                    let token = self.token((block, epoch, community.id()), || community.network(epoch, block).number());
+                    shown.add(Property::NetworkToken, atom::number(Property::NetworkToken, token));
+                }
+            }
+            if let (Some(digest), true) = (&observables.credential, self.list.asks_for(Property::CredentialToken)) {
+                let token =
+                    self.token((digest, epoch, community.id()), || community.credential(epoch, digest).number());
+                shown.add(Property::CredentialToken, atom::number(Property::CredentialToken, token));
+            }
+        }
+        shown
+    }
+
+    fn token(&mut self, of: impl std::hash::Hash, make: impl FnOnce() -> u64) -> u64 {
+        self.tokens.resize(TOKENS, (0, 0));
+        let of = self.places.hash_one(of);
+        let Some(place) = self.tokens.get_mut(of as usize % TOKENS) else { return make() };
+        if place.0 != of {
+            *place = (of, make());
+        }
+        place.1
+    }
+}
+
+/// Sources that a policy may name.
+pub const MOST_SOURCES: usize = 16;
+
+impl Match {
+    /// What speaks louder: that it does at all, then the action it takes, then how likely it makes harvesting.
+    fn rank(&self) -> (Effect, crate::judge::Action, u32) {
+        // Probabilities are not negative, so their bits are in their order.
+        (self.effect, self.alone, self.probability.to_bits())
+    }
+}

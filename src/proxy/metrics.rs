@@ -1,0 +1,33 @@
+//! The host's metrics behind the table in [`crate::share::metrics`].
+
+use super::raw;
+use crate::share::metrics::{COUNTS, Count, Counts};
+
+/// The host's numbers for counters and gauges; `None` for those that it would not define.
+pub struct Metrics([Option<u32>; COUNTS.len()]);
+
+impl Metrics {
+    /// Defines all, or finds them again.
+    pub fn define() -> Self {
+        Self(COUNTS.map(|metric| {
+            let kind = if metric.is_gauge { raw::Kind::Gauge } else { raw::Kind::Counter };
+            raw::define_metric(kind, metric.name)
+        }))
+    }
+
+    /// Hands over what was counted.
+    pub fn send(&self, counts: &mut Counts) {
+        for (index, count) in counts.take() {
+            if let Some(Some(id)) = self.0.get(index) {
+                raw::increment_metric(*id, count);
+            }
+        }
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, gauge: Count, value: u64) {
+        if let Some(Some(id)) = self.0.get(gauge as usize) {
+            raw::record_metric(*id, value);
+        }
+    }
+}

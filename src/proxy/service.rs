@@ -1,0 +1,256 @@
+//! The sharing service: one VM of a host that reads feeds for all workers. It runs as a bootstrap extension of its own, on the main
+//! thread, so that a page of many megabytes holds up no request.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::metrics::Metrics;
+use super::plugin::Plugin;
+use super::raw::{self, Buffer, Map};
+use super::shared::{self, SharedData};
+use super::wire;
+use crate::config::Policy;
+use crate::remember::Time;
+use crate::share::broadcast;
+use crate::share::feed::{Answer, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Step};
+use crate::share::library::Library;
+use crate::share::metrics::{Count, Counts};
+
+/// The root id by which a plugin is this service.
+pub const ROOT_ID: &[u8] = b"scarecrow-share";
+/// How often it looks what is to be done, in milliseconds.
+pub const TICK: u32 = 250;
+/// Seconds after which an answer is given up that never came, beyond what the host was told to wait.
+const LOST: f64 = PATIENCE + 5.0;
+/// How often what counts no more is taken out, in seconds.
+const EXPIRE_EVERY: f64 = 60.0;
+/// Objects that are not used and are named in the log, by feed and reading.
+const MOST_NAMED: usize = 5;
+
+thread_local! {
+    static SERVICE: RefCell<Option<Service>> = const { RefCell::new(None) };
+}
+
+/// The service's state. It survives a change of configuration that leaves the feeds as they are.
+struct Service {
+    policy: Rc<Policy>,
+    library: Library,
+    readings: Vec<Reading>,
+    calls: Vec<Call>,
+    counts: Counts,
+    metrics: Metrics,
+    /// When the list may be published again: a large one takes workers a while to take over.
+    publish_at: Time,
+    expired_at: Time,
+    is_stale: bool,
+}
+
+/// A call whose answer has not come.
+struct Call {
+    token: u32,
+    feed: usize,
+    at: Time,
+}
+
+/// Begins, or goes on with another configuration.
+pub fn configure(plugin: &Plugin) {
+    SERVICE.with_borrow_mut(|service| {
+        let policy = Rc::clone(&plugin.policy);
+        let names =
+            |policy: &Policy| -> Vec<Box<str>> { policy.trust.sources.iter().map(|s| s.name.clone()).collect() };
+        match service {
+            Some(service) if names(&service.policy) == names(&policy) && service.policy.limits == policy.limits => {
+                for (place, (old, new)) in service.policy.feeds.iter().zip(&policy.feeds).enumerate() {
+                    if old.server != new.server
+                        && let Some(reading) = service.readings.get_mut(place)
+                    {
+                        *reading = Reading::default();
+                    }
+                }
+                service.policy = policy;
+                service.is_stale = true;
+            }
+            _ => *service = Some(Service::new(policy)),
+        }
+    });
+}
+
+/// Does what is to be done from time to time.
+pub fn tick() {
+    SERVICE.with_borrow_mut(|service| {
+        if let Some(service) = service {
+            service.tick(raw::now());
+        }
+    });
+}
+
+/// Takes the answer to a call.
+pub fn answered(token: u32, size: usize) {
+    SERVICE.with_borrow_mut(|service| {
+        if let Some(service) = service {
+            service.answered(token, size, raw::now());
+        }
+    });
+}
+
+impl Service {
+    fn new(policy: Rc<Policy>) -> Self {
+        let feeds = policy.feeds.len();
+        for (source, feed) in policy.trust.sources.iter().zip(&policy.feeds) {
+            if let Some(variable) = feed.server.login.variable().filter(|name| std::env::var(name).is_err()) {
+                log::error!(
+                    "scarecrow: indicators: source {}: the environment variable {variable} is not set; name it in vm_config.environment_variables",
+                    source.name
+                );
+            }
+        }
+        Self {
+            library: Library::new(feeds),
+            readings: vec![Reading::default(); feeds],
+            policy,
+            calls: Vec::new(),
+            counts: Counts::default(),
+            metrics: Metrics::define(),
+            publish_at: Time::default(),
+            expired_at: Time::default(),
+            is_stale: false,
+        }
+    }
+
+    fn tick(&mut self, now: Time) {
+        let lost: Vec<usize> =
+            self.calls.iter().filter(|call| now.seconds_since(call.at) > LOST).map(|call| call.feed).collect();
+        self.calls.retain(|call| now.seconds_since(call.at) <= LOST);
+        for feed in lost {
+            self.take(feed, &Answer::default(), now);
+        }
+        for feed in 0..self.policy.feeds.len() {
+            self.ask(feed, now);
+        }
+        if now.seconds_since(self.expired_at) >= EXPIRE_EVERY {
+            self.expired_at = now;
+            let longest = self.policy.limits.longest;
+            self.is_stale |= self.library.shelves.iter_mut().map(|shelf| shelf.expire(longest, now)).sum::<usize>() > 0;
+        }
+        self.publish(now);
+        self.metrics.send(&mut self.counts);
+    }
+
+    fn ask(&mut self, place: usize, now: Time) {
+        let policy = Rc::clone(&self.policy);
+        let (Some(feed), Some(reading)) = (policy.feeds.get(place), self.readings.get_mut(place)) else { return };
+        if !feed.server.is_set() {
+            return;
+        }
+        let Some(path) = reading.ask(feed, &mut self.library, place, now) else { return };
+        let mut headers = vec![
+            (":method", "GET".to_owned()),
+            (":path", path),
+            (":authority", feed.server.host.to_string()),
+            ("accept", MEDIA_TYPE.to_owned()),
+            ("user-agent", concat!("scarecrow/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ];
+        headers.extend(feed.server.login.header(|name| std::env::var(name).ok()).map(|login| ("authorization", login)));
+        match raw::call(&feed.server.cluster, &headers, &[], (PATIENCE * 1_000.0) as u32) {
+            Some(token) => self.calls.push(Call { token, feed: place, at: now }),
+            None => self.take(place, &Answer::default(), now),
+        }
+    }
+
+    fn answered(&mut self, token: u32, size: usize, now: Time) {
+        let Some(place) = self.calls.iter().position(|call| call.token == token) else { return };
+        let feed = self.calls.swap_remove(place).feed;
+        let map = raw::headers(Map::Answer).unwrap_or_default();
+        let mut answer = Answer { is_too_large: size > MOST_BYTES, ..Answer::default() };
+        let text = |value| std::str::from_utf8(value).unwrap_or_default();
+        for (name, value) in wire::pairs(&map) {
+            match name {
+                b":status" => answer.status = text(value).parse().unwrap_or(0),
+                b"content-type" => answer.content_type = text(value),
+                b"x-taxii-date-added-last" => answer.last_added = Some(text(value)),
+                b"retry-after" => answer.retry_after = text(value).trim().parse().ok(),
+                _ => {}
+            }
+        }
+        let mut body = Vec::new();
+        if !answer.is_too_large {
+            raw::body(Buffer::Answer, 0, size, size, |bytes| {
+                body.extend_from_slice(bytes);
+                true
+            });
+        }
+        answer.body = &body;
+        self.take(feed, &answer, now);
+        // The next page is asked for at once.
+        self.ask(feed, now);
+        self.publish(now);
+    }
+
+    fn take(&mut self, place: usize, answer: &Answer<'_>, now: Time) {
+        let policy = Rc::clone(&self.policy);
+        let (Some(feed), Some(reading)) = (policy.feeds.get(place), self.readings.get_mut(place)) else { return };
+        let name = policy.trust.sources.get(place).map_or("", |source| &source.name);
+        let before = reading.failures;
+        match reading.answer(answer, feed, &mut self.library, place, &policy.limits, shared::chance(), now) {
+            Step::Page => {}
+            Step::End => {
+                self.counts.add(Count::FeedPolls);
+                if before > 0 {
+                    log::info!("scarecrow: indicators: source {name} answers again");
+                }
+                self.report(place, name);
+            }
+            Step::Failed(failure) => {
+                self.counts.add(Count::FeedFailures);
+                // Once, and then each time that the number of failures has doubled.
+                if (before + 1).is_power_of_two() {
+                    log::warn!(
+                        "scarecrow: indicators: source {name} {failure} ({} times in a row); the indicators that were read stay",
+                        before + 1
+                    );
+                }
+            }
+        }
+    }
+
+    /// Says what of a source is not used, each object once.
+    fn report(&mut self, place: usize, name: &str) {
+        let Some(shelf) = self.library.shelves.get_mut(place) else { return };
+        for (id, reason) in shelf.named.drain(..).take(MOST_NAMED) {
+            log::warn!("scarecrow: indicators: source {name}: {id} is not used: {reason}");
+        }
+        let unused: u64 = std::mem::take(&mut shelf.unused).into_values().sum();
+        self.counts.add_many(Count::IndicatorsUnused, unused);
+        if unused > MOST_NAMED as u64 {
+            log::warn!(
+                "scarecrow: indicators: source {name}: {unused} objects are not used; `scarecrow share fetch` lists all"
+            );
+        }
+    }
+
+    /// Publishes the list, if it has changed and no feed is in the middle of its pages.
+    fn publish(&mut self, now: Time) {
+        self.is_stale |=
+            self.readings.iter_mut().any(|reading| reading.is_settled() && std::mem::take(&mut reading.changed));
+        if !self.is_stale || now < self.publish_at {
+            return;
+        }
+        self.is_stale = false;
+        let names: Vec<u64> = self.policy.trust.sources.iter().map(crate::judge::watchlist::Source::hash).collect();
+        let (bytes, left) = self.library.compile(&names, self.policy.limits.longest, now);
+        let listed = self.library.len();
+        self.counts.add_many(Count::IndicatorsUnused, left.crowded);
+        match broadcast::publish(&SharedData, now.0, &bytes) {
+            // Workers take a piece with each exchange.
+            Some(pieces) => {
+                self.publish_at = now.plus_seconds(pieces.saturating_sub(1) as f64 * self.policy.sync_interval);
+                self.metrics.set(Count::Indicators, listed as u64);
+                log::info!("scarecrow: indicators: {listed} in use, {} KiB", bytes.len() >> 10);
+            }
+            None => log::error!(
+                "scarecrow: indicators: {} MiB are too many to share with workers; lower indicators.most",
+                bytes.len() >> 20
+            ),
+        }
+    }
+}

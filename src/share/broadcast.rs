@@ -1,0 +1,181 @@
+//! One tells all: bytes that one VM publishes and all workers of a host take over, a piece at a time, so that none of them is
+//! held up by a list of fifty megabytes.
+//!
+//! Every piece bears the number of its edition. Who reads while the next edition is written notices, and begins again with that;
+//! until an edition is whole the one before stays in use.
+
+use crate::remember::codec::{Reader, write_number};
+use crate::share::journal::Store;
+
+/// Bytes of a piece: copied in a third of a millisecond.
+pub const PIECE: usize = 1024 * 1024;
+/// Pieces of an edition at most; more than a quarter of a gigabyte is not told.
+pub const MOST_PIECES: usize = 256;
+
+const HEAD: &str = "scarecrow.1.list";
+
+fn piece_name(number: usize) -> String {
+    format!("scarecrow.1.list.{number}")
+}
+
+/// Publishes an edition. `number` has to be higher than those before. Returns how many pieces it has; `None` if it is too large.
+pub fn publish(store: &impl Store, number: u64, bytes: &[u8]) -> Option<usize> {
+    let pieces = bytes.len().div_ceil(PIECE);
+    if pieces > MOST_PIECES {
+        return None;
+    }
+    for (index, part) in bytes.chunks(PIECE).enumerate() {
+        let mut piece = Vec::with_capacity(part.len() + 10);
+        write_number(number, &mut piece);
+        piece.extend_from_slice(part);
+        store.set(&piece_name(index), &piece);
+    }
+    let before = head(store).map_or(0, |head| head.pieces);
+    let mut head = Vec::new();
+    write_number(number, &mut head);
+    write_number(pieces as u64, &mut head);
+    store.set(HEAD, &head);
+    // The host never frees a name, but it does free what stands under it.
+    for index in pieces..before {
+        store.set(&piece_name(index), &[]);
+    }
+    Some(pieces)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Head {
+    number: u64,
+    pieces: usize,
+}
+
+fn head(store: &impl Store) -> Option<Head> {
+    let (bytes, _) = store.get(HEAD)?;
+    let mut reader = Reader::new(&bytes);
+    let (number, pieces) = (reader.number()?, reader.number()? as usize);
+    (pieces <= MOST_PIECES).then_some(Head { number, pieces })
+}
+
+/// What one worker has taken over.
+#[derive(Debug, Default)]
+pub struct Listener {
+    /// The edition that it has.
+    has: u64,
+    /// The edition that it is taking over, and how many pieces of it there are.
+    takes: u64,
+    pieces: usize,
+    bytes: Vec<u8>,
+}
+
+impl Listener {
+    /// Takes over up to `most` pieces. Returns an edition once it is whole.
+    pub fn listen(&mut self, store: &impl Store, most: usize) -> Option<Vec<u8>> {
+        let head = head(store)?;
+        if head.number == self.has {
+            return None;
+        }
+        if head.number != self.takes {
+            (self.takes, self.pieces, self.bytes) = (head.number, 0, Vec::new());
+        }
+        for _ in 0..most {
+            if self.pieces == head.pieces {
+                break;
+            }
+            let (piece, _) = store.get(&piece_name(self.pieces))?;
+            let mut reader = Reader::new(&piece);
+            if reader.number() != Some(head.number) {
+                // The next edition is being written.
+                (self.takes, self.bytes) = (0, Vec::new());
+                return None;
+            }
+            if self.bytes.is_empty() {
+                self.bytes.reserve_exact(head.pieces * PIECE);
+            }
+            self.bytes.extend_from_slice(reader.rest());
+            self.pieces += 1;
+        }
+        if self.pieces < head.pieces {
+            return None;
+        }
+        (self.has, self.takes) = (head.number, 0);
+        Some(std::mem::take(&mut self.bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::journal::Edition;
+    use proptest::prelude::*;
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    #[derive(Default)]
+    struct Shared(RefCell<HashMap<String, Vec<u8>>>);
+
+    impl Store for Shared {
+        fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+            self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+        }
+
+        fn set(&self, name: &str, value: &[u8]) {
+            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+        }
+
+        fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+            self.set(name, value);
+            true
+        }
+    }
+
+    fn edition(number: u64, pieces: usize) -> Vec<u8> {
+        (0..pieces).flat_map(|piece| vec![(number as u8).wrapping_add(piece as u8); PIECE - 1]).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_listener_gets_whole_editions_and_the_last_in_the_end(
+            turns in proptest::collection::vec((0usize..5, 0usize..4), 1..10),
+        ) {
+            let store = Shared::default();
+            let mut listener = Listener::default();
+            let mut published = Vec::new();
+            let mut heard = Vec::new();
+            for (number, (pieces, most)) in (1..).zip(turns) {
+                published = edition(number, pieces);
+                prop_assert!(publish(&store, number, &published).is_some());
+                if let Some(bytes) = listener.listen(&store, most) {
+                    prop_assert_eq!(&bytes, &published);
+                    heard = bytes;
+                }
+            }
+            for _ in 0..8 {
+                heard = listener.listen(&store, 1).unwrap_or(heard);
+            }
+            prop_assert_eq!(heard, published);
+            prop_assert_eq!(listener.listen(&store, 1), None);
+        }
+    }
+
+    #[test]
+    fn who_reads_while_the_next_is_written_begins_again() {
+        let store = Shared::default();
+        publish(&store, 1, &edition(1, 3));
+        let mut listener = Listener::default();
+        assert_eq!(listener.listen(&store, 2), None);
+        // The writer has come as far as the pieces, and not to the head.
+        let mut torn = Vec::new();
+        write_number(2, &mut torn);
+        store.set(&piece_name(2), &torn);
+        assert_eq!(listener.listen(&store, 2), None);
+        publish(&store, 2, &edition(2, 3));
+        assert_eq!(listener.listen(&store, 9), Some(edition(2, 3)));
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_told() {
+        let store = Shared::default();
+        assert_eq!(publish(&store, 1, &vec![0; (MOST_PIECES + 1) * PIECE]), None);
+        assert_eq!(Listener::default().listen(&store, 9), None);
+    }
+}

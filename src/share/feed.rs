@@ -1,0 +1,385 @@
+//! Reading a TAXII 2.1 collection (OASIS Standard, 10 June 2021): what to ask for next, and what came of it. Knows no network:
+//! who has one asks, and hands over the answer.
+//!
+//! A collection is read page by page in the order in which the server got its objects, and from then on only what is newer
+//! (`added_after`, by the server's own clock). From time to time it is read from the start, because servers do not tell what
+//! they deleted.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::fmt;
+
+use super::library::{Library, Limits, Taken};
+use super::stix::document;
+use crate::remember::Time;
+
+/// What TAXII 2.1 is asked and answered in.
+pub const MEDIA_TYPE: &str = "application/taxii+json;version=2.1";
+/// Bytes of one page at most.
+pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// Seconds after which an answer is not waited for any longer.
+pub const PATIENCE: f64 = 30.0;
+/// The longest wait after failures, in seconds.
+const LONGEST_WAIT: f64 = 3_600.0;
+/// Who may not read asks again after so many seconds at the earliest.
+const REFUSED_WAIT: f64 = 300.0;
+
+/// How a server knows who asks: by an environment variable, so that no secret stands in a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Anybody may.
+    None,
+    /// By the bearer token in this variable.
+    Bearer(Box<str>),
+    /// By `user:password` in this variable.
+    Basic(Box<str>),
+}
+
+impl Login {
+    /// By whichever variable is named.
+    #[must_use]
+    pub fn new(bearer: Box<str>, basic: Box<str>) -> Self {
+        match (bearer.is_empty(), basic.is_empty()) {
+            (false, _) => Self::Bearer(bearer),
+            (true, false) => Self::Basic(basic),
+            (true, true) => Self::None,
+        }
+    }
+
+    /// The variable that is needed.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Bearer(name) | Self::Basic(name) => Some(name),
+        }
+    }
+
+    /// The value of the Authorization header; `None` where there is no login, or its variable has no value.
+    #[must_use]
+    pub fn header(&self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Bearer(name) => Some(format!("Bearer {}", variable(name)?.trim())),
+            Self::Basic(name) => Some(format!("Basic {}", BASE64_STANDARD.encode(variable(name)?.trim()))),
+        }
+    }
+}
+
+/// A TAXII collection, and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The Envoy cluster; empty if there is none.
+    pub cluster: Box<str>,
+    /// The Host header.
+    pub host: Box<str>,
+    /// The collection's path, with a slash at its end.
+    pub collection: Box<str>,
+    /// How it knows who asks.
+    pub login: Login,
+}
+
+impl Server {
+    /// A collection. Without a host the cluster's name stands for it.
+    #[must_use]
+    pub fn new(cluster: Box<str>, host: Box<str>, collection: Box<str>, login: Login) -> Self {
+        let host = if host.is_empty() { cluster.clone() } else { host };
+        Self { cluster, host, collection, login }
+    }
+
+    /// Whether it can be reached at all.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.cluster.is_empty() && !self.collection.is_empty()
+    }
+}
+
+/// A source that is polled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// Where.
+    pub server: Server,
+    /// Seconds between two polls.
+    pub poll_every: f64,
+    /// Seconds between two readings from the start.
+    pub whole_every: f64,
+    /// Objects that are asked for at a time.
+    pub page: u32,
+    /// Indicators that are taken from it.
+    pub most: usize,
+}
+
+/// An answer, as far as it matters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer<'a> {
+    /// The status; 0 if none came.
+    pub status: u16,
+    /// The Content-Type.
+    pub content_type: &'a str,
+    /// X-TAXII-Date-Added-Last: when the server got the last object of the page.
+    pub last_added: Option<&'a str>,
+    /// Retry-After, in seconds.
+    pub retry_after: Option<f64>,
+    /// The body; empty if it has more than [`MOST_BYTES`].
+    pub body: &'a [u8],
+    /// The body has more than [`MOST_BYTES`].
+    pub is_too_large: bool,
+}
+
+/// Why an answer was of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// There was none.
+    NoAnswer,
+    /// The server does not let us read: 401, 403.
+    Refused(u16),
+    /// The server leads elsewhere, where nobody said that it may.
+    Redirected(u16),
+    /// The server does not speak TAXII 2.1: 406, 415, or another media type.
+    OtherLanguage,
+    /// There is no such collection, or the request was not understood.
+    NotFound(u16),
+    /// The server asks to wait.
+    TooMany,
+    /// The server failed.
+    Broken(u16),
+    /// The answer is larger than [`MOST_BYTES`].
+    TooLarge,
+    /// The answer is not an envelope.
+    Malformed,
+    /// There is no end to the pages.
+    Endless,
+}
+
+impl Failure {
+    /// The name used in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::Refused(_) => "refused",
+            Self::Redirected(_) => "redirected",
+            Self::OtherLanguage => "other_language",
+            Self::NotFound(_) => "not_found",
+            Self::TooMany => "too_many",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::Endless => "endless",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer => f.write_str("did not answer"),
+            Self::Refused(status) => {
+                write!(f, "answered {status}: see bearer_env or basic_env, and the login's rights")
+            }
+            Self::Redirected(status) => {
+                write!(f, "answered {status}: redirects are not followed; set the path that it leads to")
+            }
+            Self::OtherLanguage => write!(f, "does not answer as {MEDIA_TYPE}: is the path that of a collection?"),
+            Self::NotFound(status) => write!(f, "answered {status}: see the path of the collection"),
+            Self::TooMany => f.write_str("answered 429: poll less often"),
+            Self::Broken(status) => write!(f, "answered {status}"),
+            Self::TooLarge => write!(f, "sent a page of more than {} MiB", MOST_BYTES >> 20),
+            Self::Malformed => f.write_str("sent something that is not a TAXII envelope"),
+            Self::Endless => f.write_str("sends pages without an end"),
+        }
+    }
+}
+
+/// What an answer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A page; the next is to be asked for at once.
+    Page,
+    /// The last page.
+    End,
+    /// Nothing, for now.
+    Failed(Failure),
+}
+
+/// How far a feed was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// What the server got up to then was read.
+    added_after: Option<String>,
+    /// The next page.
+    next: Option<String>,
+    /// When the server got the last object of the page before.
+    last_added: Option<String>,
+    /// This reading began at the start and has not ended.
+    is_whole: bool,
+    /// When the last reading from the start began.
+    whole_at: Time,
+    /// Pages of this reading.
+    pages: u64,
+    /// Objects that are asked for at a time, if fewer than the feed's.
+    page: Option<u32>,
+    /// When to ask next.
+    due: Time,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the last reading ended.
+    pub ended: Time,
+    /// Whether an answer is waited for.
+    waits: bool,
+    /// Something changed since the list was last compiled.
+    pub changed: bool,
+}
+
+impl Reading {
+    /// Whether it is not in the middle of its pages.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pages == 0
+    }
+
+    /// The path to ask for, if it is time to ask.
+    pub fn ask(&mut self, feed: &Feed, library: &mut Library, source: usize, now: Time) -> Option<String> {
+        if self.waits || now < self.due {
+            return None;
+        }
+        self.waits = true;
+        let is_new = self.pages == 0 && !self.is_whole;
+        if is_new && (!self.whole_at.is_set() || now.seconds_since(self.whole_at) >= feed.whole_every) {
+            self.whole_at = now;
+            self.is_whole = true;
+            self.added_after = None;
+            if let Some(shelf) = library.shelves.get_mut(source) {
+                shelf.begin_round();
+            }
+        }
+        let limit = self.page.unwrap_or(feed.page).min(feed.page);
+        let mut path = format!("{}objects/?limit={limit}&match%5Btype%5D=indicator,sighting", feed.server.collection);
+        for (name, value) in [("added_after", &self.added_after), ("next", &self.next)] {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", escape(value)));
+            }
+        }
+        Some(path)
+    }
+
+    /// Takes an answer. `chance` is any number from 0 to 1: it keeps those who wait from all coming back at once.
+    pub fn answer(
+        &mut self,
+        answer: &Answer<'_>,
+        feed: &Feed,
+        library: &mut Library,
+        source: usize,
+        limits: &Limits,
+        chance: f64,
+        now: Time,
+    ) -> Step {
+        self.waits = false;
+        let step = match self.page(answer, feed, library, source, limits, now) {
+            Ok(step) => step,
+            Err(failure) => Step::Failed(failure),
+        };
+        match step {
+            Step::Page => self.due = now,
+            Step::End => {
+                if self.is_whole {
+                    self.is_whole = false;
+                    let gone = library.shelves.get_mut(source).map_or(0, |shelf| shelf.end_round());
+                    self.changed |= gone > 0;
+                }
+                (self.pages, self.failures, self.ended) = (0, 0, now);
+                self.due = now.plus_seconds(feed.poll_every * (0.9 + 0.2 * chance));
+            }
+            Step::Failed(failure) => {
+                self.failures = self.failures.saturating_add(1);
+                // What was read stays read; the next attempt goes on behind it.
+                (self.next, self.pages) = (None, 0);
+                self.added_after = self.last_added.take().or_else(|| self.added_after.take());
+                if failure == Failure::TooLarge {
+                    let page = self.page.unwrap_or(feed.page).min(feed.page);
+                    self.page = Some((page / 4).max(1));
+                }
+                let wait = feed.poll_every * f64::from(1u32 << self.failures.min(12)) / 2.0;
+                let least = match failure {
+                    Failure::Refused(_) => REFUSED_WAIT.max(feed.poll_every),
+                    _ => answer.retry_after.unwrap_or(0.0),
+                };
+                let wait = wait.max(least).min(LONGEST_WAIT.max(feed.poll_every));
+                self.due = now.plus_seconds(wait * (0.75 + 0.5 * chance));
+            }
+        }
+        step
+    }
+
+    fn page(
+        &mut self,
+        answer: &Answer<'_>,
+        feed: &Feed,
+        library: &mut Library,
+        source: usize,
+        limits: &Limits,
+        now: Time,
+    ) -> Result<Step, Failure> {
+        match answer.status {
+            200 | 206 => {}
+            0 => return Err(Failure::NoAnswer),
+            301..=399 => return Err(Failure::Redirected(answer.status)),
+            401 | 403 => return Err(Failure::Refused(answer.status)),
+            406 | 415 => return Err(Failure::OtherLanguage),
+            413 => return Err(Failure::TooLarge),
+            429 => return Err(Failure::TooMany),
+            status @ 500.. => return Err(Failure::Broken(status)),
+            status => return Err(Failure::NotFound(status)),
+        }
+        if answer.is_too_large {
+            return Err(Failure::TooLarge);
+        }
+        if !answer.content_type.starts_with("application/taxii+json") {
+            return Err(Failure::OtherLanguage);
+        }
+        let mut changed = false;
+        let frame = document::read_slice(answer.body, |object| {
+            changed |= library.take(source, &object, feed.most, limits, now) == Taken::Changed;
+        });
+        self.changed |= changed;
+        let frame = frame.map_err(|_| Failure::Malformed)?;
+        self.pages += 1;
+        // More pages than the indicators that may come fill, several times over.
+        let most_pages = 64 + 4 * feed.most as u64 / u64::from(self.page.unwrap_or(feed.page).max(1));
+        let goes_round = frame.more && frame.next.is_some() && frame.next == self.next;
+        if goes_round || (frame.more && self.pages > most_pages) {
+            return Err(Failure::Endless);
+        }
+        let last_added = answer.last_added.filter(|text| super::stix::timestamp::read(text).is_some());
+        let is_stuck = frame.more
+            && frame.next.is_none()
+            && last_added.is_none_or(|last| self.added_after.as_deref() == Some(last));
+        if is_stuck {
+            return Err(Failure::Endless);
+        }
+        match (frame.more, frame.next) {
+            // Its number counts within the same question, so that stays as it is until the last page.
+            (true, Some(next)) => {
+                self.next = Some(next);
+                self.last_added = last_added.map(str::to_owned).or_else(|| self.last_added.take());
+            }
+            (_, _) => {
+                let before = self.last_added.take().or_else(|| self.added_after.take());
+                (self.next, self.added_after) = (None, last_added.map(str::to_owned).or(before));
+            }
+        }
+        Ok(if frame.more { Step::Page } else { Step::End })
+    }
+}
+
+/// Writes a value into a query.
+fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b'~' | b':' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
