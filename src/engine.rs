@@ -4,12 +4,14 @@
 use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
+use crate::judge::Match;
 use crate::judge::verdict::Indicated;
 use crate::judge::{
     Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, cluster, log_odds,
     probability,
 };
-use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
+use crate::observe::{Answer, Cidr, Conversation, Link, Observation, Operation, Principal, shared};
+use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::{NEW, SETTLED};
 use crate::remember::{Actor, Member, Memory, Sight, TableEvents, Time};
 
@@ -102,6 +104,7 @@ impl Engine {
         let floor = policy.steps.start_of(alone).unwrap_or_default();
         let score = Score::new(100.0 * probability(known + seen_by_others)).max(floor);
         let action = policy.steps.decide(score, &contributions, seen_by_others).max(alone);
+        self.note(observation, probability(known), found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
         let admitted = policy
             .steps
@@ -117,6 +120,41 @@ impl Engine {
         });
         let wait = admitted.and_then(Result::err);
         Outcome::Judged(Verdict { subject, score, action, reasons: Reasons::of(&contributions, indicator), wait })
+    }
+
+    /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to
+    /// them as if it were news.
+    fn note(&mut self, observation: &Observation, sureness: f32, found: Option<&Match>, policy: &Policy, now: Time) {
+        let disclosure = &policy.disclosure;
+        if !disclosure.is_on() {
+            return;
+        }
+        let suspect = observation.subject().id;
+        if let Some(found) = found.filter(|_| disclosure.allows_sort(Sort::Indicator)) {
+            self.memory.note_clue(Thing::new(Sort::Indicator, found.source as u16, found.id), suspect, sureness, now);
+        }
+        if Score::new(100.0 * sureness) < disclosure.note_from {
+            return;
+        }
+        let network = observation.address.filter(|address| policy.trust.may_match(*address)).map(|address| {
+            let prefix = if address.is_ipv4() { policy.lens.ipv4_prefix } else { policy.lens.ipv6_prefix };
+            Thing::of_network(Cidr::new(address, prefix))
+        });
+        let client = Thing::new(Sort::Client, 0, observation.client_principal.id.into());
+        let sketches = observation.conversation.as_deref().map(|asked| asked.sketches()).unwrap_or_default();
+        let groups = shared(observation);
+        let templates = [(Sort::System, Link::System), (Sort::Opening, Link::Opening), (Sort::Closing, Link::Closing)]
+            .into_iter()
+            .zip(sketches)
+            .filter_map(|((sort, link), sketch)| {
+                let group = groups.get(link as usize).copied().flatten()?;
+                Some(Thing::of_sketch(sort, sketch?, group.id))
+            });
+        for thing in network.into_iter().chain([client]).chain(templates) {
+            if thing.sort().is_some_and(|sort| disclosure.allows_sort(sort)) {
+                self.memory.note_clue(thing, suspect, sureness, now);
+            }
+        }
     }
 
     /// Notes the request with the groups that it belongs to. Returns what it inherits from them, and whether its client

@@ -7,6 +7,7 @@ use super::nearest::nearest;
 use super::schema::{self, Field, Type};
 use crate::judge::Model;
 use crate::observe::{Cidr, Principal};
+use crate::share::stix::id;
 
 /// One thing that is wrong with a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,6 +233,9 @@ impl Checker {
                     self.refuse(at, value, "a path", "one that begins and ends with a slash");
                 }
             }
+            Type::Identifiers => self.texts(value, at, "an indicator's identifier", "indicator-- and a UUID", |text| {
+                id::read("indicator", text).is_some()
+            }),
             Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
             Type::Model => {
                 if let Err(error) = Model::parse(&model_with_numbers(value).to_string()) {

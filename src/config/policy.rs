@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::check::{self, Place, Problem, Problems};
-use super::sharing::RawIndicators;
+use super::sharing::{RawDisclosure, RawIndicators};
 use crate::act::throttle::Throttle;
 use crate::judge::watchlist::{Community, Trust};
 use crate::judge::{Action, Model, Score, Step, Steps};
 use crate::observe::{Cidr, Lens, Observation, Principal, Secret, Wanted, dialect, hash};
+use crate::share::disclosure::Disclosure;
 use crate::share::feed::Feed;
 use crate::share::library::Limits;
 
@@ -51,6 +52,8 @@ pub struct Policy {
     pub feeds: Vec<Feed>,
     /// What of it is taken at all.
     pub limits: Limits,
+    /// What is told to others.
+    pub disclosure: Disclosure,
     /// The key shared with others.
     pub community: Option<Community>,
     /// One request in so many is timed.
@@ -145,6 +148,11 @@ impl Policy {
         self
     }
 
+    /// Has requests show what indicators can name, also where no source was configured.
+    pub fn observe_what_indicators_name(&mut self) {
+        self.lens.observables = if self.community.is_some() { Wanted::Tokens } else { Wanted::Plain };
+    }
+
     fn build(policy: &Value, problems: Vec<Problem>, secret: &Secret) -> Result<Self, Problems> {
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -199,6 +207,7 @@ struct Raw {
     exempt: RawExempt,
     access_log: String,
     indicators: RawIndicators,
+    disclosure: RawDisclosure,
     inspection: RawInspection,
     memory: RawMemory,
     metrics: RawMetrics,
@@ -283,6 +292,7 @@ impl Raw {
             .iter()
             .filter_map(|step| Some(Step { at: Score::new(step.at), action: Action::by_name(&step.action)? }));
         let (trust, feeds, limits) = self.indicators.compile();
+        let disclosure = self.disclosure.compile();
         let model = self.model.and_then(|model| Model::parse(&model.to_string()).ok());
         Policy {
             enforce: self.mode == "enforce",
@@ -318,6 +328,7 @@ impl Raw {
             trust,
             feeds,
             limits,
+            disclosure,
             community: None,
             time_one_in: self.metrics.time_one_in as u64,
             credential_metadata: metadata_path(&self.credential.metadata),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::share::disclosure::Item;
+
 /// What a field may hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
@@ -33,6 +35,8 @@ pub enum Type {
     Words(&'static [&'static str]),
     /// A path of a URL, beginning and ending with a slash, or empty.
     Path,
+    /// A list of identifiers of indicators, `indicator--` and a UUID.
+    Identifiers,
     /// A `model.json`.
     Model,
 }
@@ -297,6 +301,83 @@ pub const FIELDS: &[Field] = &[
         "1000000",
         "Indicators of all sources together. Each takes about 50 bytes in every worker, and 150 in the service that reads feeds.",
     ),
+    global(
+        "disclosure",
+        Type::Object,
+        "{}",
+        "What is told to others. Nothing, unless it is listed here. See disclosure.md.",
+    ),
+    global(
+        "disclosure.fields",
+        Type::Words(&Item::NAMES),
+        "[]",
+        "What may be told: networks, or only their tokens under the community's key; client profiles; sketches of prompts' parts; sightings of others' indicators; about how many credentials and requests; when it was seen. Empty: nothing leaves.",
+    ),
+    global("disclosure.member", Type::Text(100), r#""""#, "The name under which it is told; empty for none."),
+    global(
+        "disclosure.tlp",
+        Type::Word(&["clear", "green", "amber", "amber+strict", "red"]),
+        r#""amber""#,
+        "How far others may pass it on (Traffic Light Protocol 2.0).",
+    ),
+    global(
+        "disclosure.least_credentials",
+        Type::Whole("credentials", 2, 1_000_000),
+        "10",
+        "Nothing is told that fewer suspected credentials are behind.",
+    ),
+    global(
+        "disclosure.note_from",
+        Type::Score,
+        "60",
+        "Requests are noted from this score on, which counts without what others saw.",
+    ),
+    global(
+        "disclosure.publish_from",
+        Type::Whole("percent", 0, 101),
+        "80",
+        "Confidence from which on it is told without a person's consent; 101 for never.",
+    ),
+    global(
+        "disclosure.hold_from",
+        Type::Whole("percent", 0, 101),
+        "50",
+        "Confidence from which on it is held for a person's consent: `scarecrow share review` shows what is held.",
+    ),
+    global("disclosure.approved", Type::Identifiers, "[]", "Held indicators that a person consents to."),
+    global(
+        "disclosure.withdrawn",
+        Type::Identifiers,
+        "[]",
+        "Indicators that are not told, or not any longer. What was told is withdrawn with `scarecrow share withdraw`.",
+    ),
+    global(
+        "disclosure.most_per_hour",
+        Type::Whole("objects", 1, 10_000),
+        "100",
+        "Objects that are told within an hour at most.",
+    ),
+    global(
+        "disclosure.every_seconds",
+        Type::Number("seconds", 1.0, 86_400.0),
+        "300",
+        "How often it is looked for something to tell.",
+    ),
+    global(
+        "disclosure.cluster",
+        Type::Text(200),
+        r#""""#,
+        "The Envoy cluster that leads to the TAXII 2.1 server; empty if nothing is sent.",
+    ),
+    global(
+        "disclosure.host",
+        Type::Text(200),
+        r#""""#,
+        "The server's name in the Host header; empty for the cluster's name.",
+    ),
+    global("disclosure.collection", Type::Path, r#""""#, "The path of the collection."),
+    global("disclosure.bearer_env", Type::Text(100), r#""""#, "The environment variable that holds a bearer token."),
+    global("disclosure.basic_env", Type::Text(100), r#""""#, "The environment variable that holds `user:password`."),
     global("memory", Type::Object, "{}", "How much is remembered."),
     global(
         "memory.principals",
@@ -384,6 +465,7 @@ fn field_schema(field: &Field) -> Value {
         Type::Names => list("."),
         Type::Words(words) => json!({"type": "array", "items": {"enum": words}, "uniqueItems": true}),
         Type::Path => json!({"type": "string", "pattern": "^(/.*/)?$"}),
+        Type::Identifiers => list("^indicator--[0-9a-fA-F-]{36}$"),
         Type::Model => json!({"type": "object"}),
     };
     if let Some(object) = schema.as_object_mut() {

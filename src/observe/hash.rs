@@ -67,6 +67,8 @@ pub enum Purpose {
     Schema,
     /// The end user that an API's caller names.
     User,
+    /// Identifiers of what is told to others.
+    Identifier,
 }
 
 impl Secret {

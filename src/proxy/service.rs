@@ -1,6 +1,7 @@
-//! The sharing service: one VM of a host that reads feeds for all workers. It runs as a bootstrap extension of its own, on the main
+//! The sharing service: one VM of a host that reads feeds for all workers, and tells others what they saw. It runs as a bootstrap extension of its own, on the main
 //! thread, so that a page of many megabytes holds up no request.
 
+use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -10,11 +11,14 @@ use super::raw::{self, Buffer, Map};
 use super::shared::{self, SharedData};
 use super::wire;
 use crate::config::Policy;
-use crate::remember::Time;
+use crate::remember::{Memory, Time};
 use crate::share::broadcast;
-use crate::share::feed::{Answer, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Step};
-use crate::share::library::Library;
+use crate::share::feed::{Answer, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Server, Step};
+use crate::share::finding;
+use crate::share::journal::Journal;
+use crate::share::library::{Library, Taken};
 use crate::share::metrics::{Count, Counts};
+use crate::share::teller::{Batch, Teller};
 
 /// The root id by which a plugin is this service.
 pub const ROOT_ID: &[u8] = b"scarecrow-share";
@@ -43,13 +47,32 @@ struct Service {
     publish_at: Time,
     expired_at: Time,
     is_stale: bool,
+    /// What the workers saw, if anything of it may be told.
+    seen: Option<Seen>,
+}
+
+/// What the workers saw, and what was told of it.
+struct Seen {
+    memory: Memory,
+    journal: Journal,
+    teller: Teller,
+    looked_at: Time,
+    failures: u32,
 }
 
 /// A call whose answer has not come.
 struct Call {
     token: u32,
-    feed: usize,
+    of: Of,
     at: Time,
+}
+
+/// What a call is for.
+enum Of {
+    /// A page of a feed.
+    Feed(usize),
+    /// Findings that are told.
+    Batch(Batch),
 }
 
 /// Begins, or goes on with another configuration.
@@ -114,15 +137,83 @@ impl Service {
             publish_at: Time::default(),
             expired_at: Time::default(),
             is_stale: false,
+            seen: None,
+        }
+    }
+
+    /// Begins to remember what workers saw, where something of it may be told; ends it where nothing may.
+    fn look_on(&mut self, now: Time) {
+        let disclosure = &self.policy.disclosure;
+        if !disclosure.is_on() || !disclosure.server.is_set() {
+            self.seen = None;
+        } else if self.seen.is_none() {
+            let mut memory = Memory::new(self.policy.principals, shared::hasher());
+            let journal = Journal::join(&SharedData, shared::teller(), &mut memory, now);
+            self.seen =
+                journal.map(|journal| Seen { memory, journal, teller: Teller::default(), looked_at: now, failures: 0 });
+        }
+    }
+
+    /// Tells what there is to tell, if it is time.
+    fn tell(&mut self, now: Time) {
+        self.look_on(now);
+        let policy = Rc::clone(&self.policy);
+        let Some(seen) = &mut self.seen else { return };
+        seen.journal.exchange(&SharedData, &mut seen.memory, policy.sync_interval, now);
+        let wait = policy.disclosure.every * f64::from(1u32 << seen.failures.min(6));
+        let is_telling = self.calls.iter().any(|call| matches!(call.of, Of::Batch(_)));
+        if is_telling || now.seconds_since(seen.looked_at) < wait {
+            return;
+        }
+        seen.looked_at = now;
+        let findings = finding::findings(&seen.memory, &policy, now);
+        let (batch, held) = seen.teller.batch(&findings, &policy, now);
+        for object in held {
+            self.counts.add(Count::FindingsHeld);
+            log::warn!("scarecrow: held for review: {object}");
+        }
+        if batch.body.is_empty() {
+            return;
+        }
+        log::info!(
+            "scarecrow: telling {} sha256:{} ids {}",
+            policy.disclosure.server.cluster,
+            batch.hash(),
+            batch.ids.join(" ")
+        );
+        let server = &policy.disclosure.server;
+        let mut headers = headers("POST", format!("{}objects/", server.collection), server);
+        headers.push(("content-type", MEDIA_TYPE.to_owned()));
+        match raw::call(&server.cluster, &headers, batch.body.as_bytes(), (PATIENCE * 1_000.0) as u32) {
+            Some(token) => self.calls.push(Call { token, of: Of::Batch(batch), at: now }),
+            None => self.told(&batch, 0, now),
+        }
+    }
+
+    /// Takes the answer to what was told.
+    fn told(&mut self, batch: &Batch, status: u16, now: Time) {
+        let Some(seen) = &mut self.seen else { return };
+        if matches!(status, 200..300) {
+            seen.failures = 0;
+            seen.teller.sent(batch, now);
+            self.counts.add(Count::BundlesSent);
+        } else {
+            seen.failures = seen.failures.saturating_add(1);
+            self.counts.add(Count::BundlesFailed);
+            log::warn!(
+                "scarecrow: telling {} failed with status {status} ({} times in a row); it will be told later",
+                self.policy.disclosure.server.cluster,
+                seen.failures
+            );
         }
     }
 
     fn tick(&mut self, now: Time) {
-        let lost: Vec<usize> =
-            self.calls.iter().filter(|call| now.seconds_since(call.at) > LOST).map(|call| call.feed).collect();
-        self.calls.retain(|call| now.seconds_since(call.at) <= LOST);
-        for feed in lost {
-            self.take(feed, &Answer::default(), now);
+        while let Some(lost) = self.calls.iter().position(|call| now.seconds_since(call.at) > LOST) {
+            match self.calls.swap_remove(lost).of {
+                Of::Feed(feed) => self.take(feed, &Answer::default(), now),
+                Of::Batch(batch) => self.told(&batch, 0, now),
+            }
         }
         for feed in 0..self.policy.feeds.len() {
             self.ask(feed, now);
@@ -133,6 +224,7 @@ impl Service {
             self.is_stale |= self.library.shelves.iter_mut().map(|shelf| shelf.expire(longest, now)).sum::<usize>() > 0;
         }
         self.publish(now);
+        self.tell(now);
         self.metrics.send(&mut self.counts);
     }
 
@@ -142,24 +234,20 @@ impl Service {
         if !feed.server.is_set() {
             return;
         }
-        let Some(path) = reading.ask(feed, &mut self.library, place, now) else { return };
-        let mut headers = vec![
-            (":method", "GET".to_owned()),
-            (":path", path),
-            (":authority", feed.server.host.to_string()),
-            ("accept", MEDIA_TYPE.to_owned()),
-            ("user-agent", concat!("scarecrow/", env!("CARGO_PKG_VERSION")).to_owned()),
-        ];
-        headers.extend(feed.server.login.header(|name| std::env::var(name).ok()).map(|login| ("authorization", login)));
+        let Some(question) = reading.ask(feed, now) else { return };
+        if let Some(shelf) = self.library.shelves.get_mut(place).filter(|_| question.begins) {
+            shelf.begin_round();
+        }
+        let headers = headers("GET", question.path, &feed.server);
         match raw::call(&feed.server.cluster, &headers, &[], (PATIENCE * 1_000.0) as u32) {
-            Some(token) => self.calls.push(Call { token, feed: place, at: now }),
+            Some(token) => self.calls.push(Call { token, of: Of::Feed(place), at: now }),
             None => self.take(place, &Answer::default(), now),
         }
     }
 
     fn answered(&mut self, token: u32, size: usize, now: Time) {
         let Some(place) = self.calls.iter().position(|call| call.token == token) else { return };
-        let feed = self.calls.swap_remove(place).feed;
+        let of = self.calls.swap_remove(place).of;
         let map = raw::headers(Map::Answer).unwrap_or_default();
         let mut answer = Answer { is_too_large: size > MOST_BYTES, ..Answer::default() };
         let text = |value| std::str::from_utf8(value).unwrap_or_default();
@@ -172,6 +260,13 @@ impl Service {
                 _ => {}
             }
         }
+        let feed = match of {
+            Of::Feed(feed) => feed,
+            Of::Batch(batch) => {
+                self.told(&batch, answer.status, now);
+                return;
+            }
+        };
         let mut body = Vec::new();
         if !answer.is_too_large {
             raw::body(Buffer::Answer, 0, size, size, |bytes| {
@@ -191,9 +286,14 @@ impl Service {
         let (Some(feed), Some(reading)) = (policy.feeds.get(place), self.readings.get_mut(place)) else { return };
         let name = policy.trust.sources.get(place).map_or("", |source| &source.name);
         let before = reading.failures;
-        match reading.answer(answer, feed, &mut self.library, place, &policy.limits, shared::chance(), now) {
+        let library = &mut self.library;
+        let mut take = |object: &Value| library.take(place, object, feed.most, &policy.limits, now) == Taken::Changed;
+        match reading.answer(answer, feed, shared::chance(), now, &mut take) {
             Step::Page => {}
-            Step::End => {
+            Step::End { whole } => {
+                if let Some(shelf) = self.library.shelves.get_mut(place).filter(|_| whole) {
+                    self.is_stale |= shelf.end_round() > 0;
+                }
                 self.counts.add(Count::FeedPolls);
                 if before > 0 {
                     log::info!("scarecrow: indicators: source {name} answers again");
@@ -253,4 +353,17 @@ impl Service {
             ),
         }
     }
+}
+
+/// The headers of a call.
+fn headers(method: &str, path: String, server: &Server) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        (":method", method.to_owned()),
+        (":path", path),
+        (":authority", server.host.to_string()),
+        ("accept", MEDIA_TYPE.to_owned()),
+        ("user-agent", concat!("scarecrow/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    headers.extend(server.login.header(|name| std::env::var(name).ok()).map(|login| ("authorization", login)));
+    headers
 }

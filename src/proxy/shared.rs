@@ -57,6 +57,11 @@ pub fn hasher() -> RandomState {
     RandomState::with_seeds(a, b, c, d)
 }
 
+/// A number that no other worker has.
+pub fn teller() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
 /// Any number from 0 to 1.
 pub fn chance() -> f64 {
     RandomState::new().hash_one(0) as f64 / u64::MAX as f64

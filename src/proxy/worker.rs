@@ -1,7 +1,6 @@
 //! What one worker's VM keeps between requests: the engine, its view of the journal, and the counts. Survives a change of
 //! configuration.
 
-use ahash::RandomState;
 use std::cell::RefCell;
 
 use super::holding::{Holding, LetGo};
@@ -67,8 +66,8 @@ pub enum Histogram {
 impl Worker {
     fn new(policy: &Policy) -> Self {
         let mut engine = Engine::new(policy.principals, shared::hasher());
-        let (teller, now) = (RandomState::new().hash_one(0), raw::now());
-        let journal = Journal::join(&SharedData, teller, engine.memory_mut(), now);
+        let now = raw::now();
+        let journal = Journal::join(&SharedData, shared::teller(), engine.memory_mut(), now);
         if journal.is_none() {
             log::warn!("scarecrow: this host has no shared data: each worker judges by what it has seen itself");
         }

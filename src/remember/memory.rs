@@ -4,6 +4,7 @@ use ahash::RandomState;
 use std::collections::HashMap;
 
 use super::actor::Actor;
+use super::clue::{Clue, Thing};
 use super::group::Group;
 use super::record::Record;
 use super::table::{Table, TableEvents};
@@ -13,10 +14,14 @@ use super::time::Time;
 /// each: a quarter of a second of some 4,000 requests a second.
 const MOST_NEWS: usize = 4_096;
 
+/// Clues that are remembered.
+const CLUES: usize = 4_096;
+
 /// What a worker remembers: a table of actors and one of groups, so that neither crowds out the other.
 pub struct Memory {
     actors: Table<Actor>,
     groups: Table<Group>,
+    clues: Table<Clue>,
     /// When it began.
     since: Time,
     /// What was seen here and not told yet, if there is anybody to tell.
@@ -32,6 +37,8 @@ pub struct News {
     pub actors: HashMap<u64, Actor, RandomState>,
     /// Of groups, by hash.
     pub groups: HashMap<u64, Group, RandomState>,
+    /// Of clues, by hash.
+    pub clues: HashMap<u64, Clue, RandomState>,
     /// Changes that found no room.
     pub lost: u64,
 }
@@ -71,7 +78,8 @@ impl Memory {
     pub fn new(principals: usize, hasher: RandomState) -> Self {
         Self {
             actors: Table::new(principals, hasher.clone()),
-            groups: Table::new(principals, hasher),
+            groups: Table::new(principals, hasher.clone()),
+            clues: Table::new(CLUES, hasher),
             since: Time::default(),
             news: None,
         }
@@ -97,6 +105,11 @@ impl Memory {
     /// Takes in what others saw of a group.
     pub fn learn_group(&mut self, id: u64, group: &Group, now: Time) {
         self.groups.entry(id, now).merge(group);
+    }
+
+    /// Takes in what others saw of a clue.
+    pub fn learn_clue(&mut self, id: u64, clue: &Clue, now: Time) {
+        self.clues.entry(id, now).merge(clue);
     }
 
     /// Takes in that others remember since then.
@@ -133,6 +146,18 @@ impl Memory {
     pub fn change_group(&mut self, id: u64, now: Time, with: impl Fn(&mut Group)) -> &Group {
         let news = self.news.as_mut().map(|news| (&mut news.groups, &mut news.lost));
         change(&mut self.groups, news, id, now, with)
+    }
+
+    /// Notes a suspect's request with something that it was seen with.
+    pub fn note_clue(&mut self, thing: Thing, suspect: u64, sureness: f32, now: Time) {
+        let news = self.news.as_mut().map(|news| (&mut news.clues, &mut news.lost));
+        change(&mut self.clues, news, thing.id(), now, |clue| clue.request(now, thing, suspect, sureness));
+    }
+
+    /// The clues.
+    #[must_use]
+    pub fn clues(&self) -> &Table<Clue> {
+        &self.clues
     }
 
     /// The slice of both tables that a principal's hash is in, below [`super::table::SLICES`].

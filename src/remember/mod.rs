@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod clue;
 pub mod codec;
 pub mod debt;
 pub mod decay;
@@ -20,6 +21,7 @@ pub mod time;
 pub mod waits;
 
 pub use actor::{Actor, Sight};
+pub use clue::Clue;
 pub use debt::Debt;
 pub use decay::{Daily, Elapsed, Rates};
 pub use evidence::Evidence;

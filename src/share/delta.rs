@@ -5,15 +5,16 @@
 //! which messages come and however they were cut; each has to arrive once, which is the exchange's to see to.
 
 use crate::remember::codec::{Reader, write_number};
-use crate::remember::{Actor, Group, Memory, Record, Time};
+use crate::remember::{Actor, Clue, Group, Memory, Record, Time};
 
 /// The format of messages. Who reads another version reads nothing.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// A message is closed once it has so many bytes: with one more record it stays below 64 KiB.
 pub const LARGEST: usize = 60_000;
 
 const ACTOR: u8 = 1;
 const GROUP: u8 = 2;
+const CLUE: u8 = 3;
 
 /// Writes messages.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ impl Writer {
     /// Adds a group.
     pub fn group(&mut self, id: u64, group: &Group) {
         self.add(GROUP, id, group);
+    }
+
+    /// Adds a clue.
+    pub fn clue(&mut self, id: u64, clue: &Clue) {
+        self.add(CLUE, id, clue);
     }
 
     fn add<R: Record>(&mut self, kind: u8, id: u64, record: &R) {
@@ -69,6 +75,7 @@ pub struct Delta {
     since: Time,
     actors: Vec<(u64, Actor)>,
     groups: Vec<(u64, Group)>,
+    clues: Vec<(u64, Clue)>,
 }
 
 impl Delta {
@@ -87,6 +94,7 @@ impl Delta {
             match kind {
                 ACTOR => delta.actors.push((id, Actor::read(&mut reader)?)),
                 GROUP => delta.groups.push((id, Group::read(&mut reader)?)),
+                CLUE => delta.clues.push((id, Clue::read(&mut reader)?)),
                 _ => return None,
             }
         }
@@ -106,6 +114,12 @@ impl Delta {
         for (id, group) in &self.groups {
             if is_wanted(memory, *id) {
                 memory.learn_group(*id, group, now);
+                told += 1;
+            }
+        }
+        for (id, clue) in &self.clues {
+            if is_wanted(memory, *id) {
+                memory.learn_clue(*id, clue, now);
                 told += 1;
             }
         }

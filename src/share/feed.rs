@@ -7,9 +7,9 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
 use std::fmt;
 
-use super::library::{Library, Limits, Taken};
 use super::stix::document;
 use crate::remember::Time;
 
@@ -170,6 +170,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether it may be over soon.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::NoAnswer | Self::TooMany | Self::Broken(_) | Self::TooLarge)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -191,13 +199,25 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The path with its query.
+    pub path: String,
+    /// A reading from the start begins.
+    pub begins: bool,
+}
+
 /// What an answer came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A page; the next is to be asked for at once.
     Page,
     /// The last page.
-    End,
+    End {
+        /// The reading began at the start: what it did not tell is gone.
+        whole: bool,
+    },
     /// Nothing, for now.
     Failed(Failure),
 }
@@ -238,20 +258,16 @@ impl Reading {
         self.pages == 0
     }
 
-    /// The path to ask for, if it is time to ask.
-    pub fn ask(&mut self, feed: &Feed, library: &mut Library, source: usize, now: Time) -> Option<String> {
+    /// What to ask for, if it is time to ask.
+    pub fn ask(&mut self, feed: &Feed, now: Time) -> Option<Question> {
         if self.waits || now < self.due {
             return None;
         }
         self.waits = true;
         let is_new = self.pages == 0 && !self.is_whole;
-        if is_new && (!self.whole_at.is_set() || now.seconds_since(self.whole_at) >= feed.whole_every) {
-            self.whole_at = now;
-            self.is_whole = true;
-            self.added_after = None;
-            if let Some(shelf) = library.shelves.get_mut(source) {
-                shelf.begin_round();
-            }
+        let begins = is_new && (!self.whole_at.is_set() || now.seconds_since(self.whole_at) >= feed.whole_every);
+        if begins {
+            (self.whole_at, self.is_whole, self.added_after) = (now, true, None);
         }
         let limit = self.page.unwrap_or(feed.page).min(feed.page);
         let mut path = format!("{}objects/?limit={limit}&match%5Btype%5D=indicator,sighting", feed.server.collection);
@@ -260,33 +276,51 @@ impl Reading {
                 path.push_str(&format!("&{name}={}", escape(value)));
             }
         }
-        Some(path)
+        Some(Question { path, begins })
     }
 
-    /// Takes an answer. `chance` is any number from 0 to 1: it keeps those who wait from all coming back at once.
+    /// Asks again at once, whatever came before.
+    pub fn hurry(&mut self) {
+        self.due = Time::default();
+    }
+
+    /// Where the next reading goes on, to be kept across restarts.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.added_after.as_deref()
+    }
+
+    /// When the last reading from the start began.
+    #[must_use]
+    pub fn began_whole(&self) -> Time {
+        self.whole_at
+    }
+
+    /// Goes on where another reading ended, which began from the start at some time.
+    #[must_use]
+    pub fn resumed(place: String, whole_at: Time) -> Self {
+        Self { added_after: Some(place), whole_at, ..Self::default() }
+    }
+
+    /// Takes an answer. `take` takes each object and returns whether anything changed by it. `chance` is any number from 0 to 1:
+    /// it keeps those who wait from all coming back at once.
     pub fn answer(
         &mut self,
         answer: &Answer<'_>,
         feed: &Feed,
-        library: &mut Library,
-        source: usize,
-        limits: &Limits,
         chance: f64,
         now: Time,
+        take: &mut dyn FnMut(&Value) -> bool,
     ) -> Step {
         self.waits = false;
-        let step = match self.page(answer, feed, library, source, limits, now) {
+        let step = match self.read_page(answer, feed, take) {
             Ok(step) => step,
             Err(failure) => Step::Failed(failure),
         };
         match step {
             Step::Page => self.due = now,
-            Step::End => {
-                if self.is_whole {
-                    self.is_whole = false;
-                    let gone = library.shelves.get_mut(source).map_or(0, |shelf| shelf.end_round());
-                    self.changed |= gone > 0;
-                }
+            Step::End { .. } => {
+                self.is_whole = false;
                 (self.pages, self.failures, self.ended) = (0, 0, now);
                 self.due = now.plus_seconds(feed.poll_every * (0.9 + 0.2 * chance));
             }
@@ -311,14 +345,11 @@ impl Reading {
         step
     }
 
-    fn page(
+    fn read_page(
         &mut self,
         answer: &Answer<'_>,
         feed: &Feed,
-        library: &mut Library,
-        source: usize,
-        limits: &Limits,
-        now: Time,
+        take: &mut dyn FnMut(&Value) -> bool,
     ) -> Result<Step, Failure> {
         match answer.status {
             200 | 206 => {}
@@ -338,9 +369,7 @@ impl Reading {
             return Err(Failure::OtherLanguage);
         }
         let mut changed = false;
-        let frame = document::read_slice(answer.body, |object| {
-            changed |= library.take(source, &object, feed.most, limits, now) == Taken::Changed;
-        });
+        let frame = document::read_slice(answer.body, |object| changed |= take(&object));
         self.changed |= changed;
         let frame = frame.map_err(|_| Failure::Malformed)?;
         self.pages += 1;
@@ -368,7 +397,7 @@ impl Reading {
                 (self.next, self.added_after) = (None, last_added.map(str::to_owned).or(before));
             }
         }
-        Ok(if frame.more { Step::Page } else { Step::End })
+        Ok(if frame.more { Step::Page } else { Step::End { whole: self.is_whole } })
     }
 }
 

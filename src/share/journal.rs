@@ -132,6 +132,9 @@ impl Journal {
         for (id, group) in &news.groups {
             writer.group(*id, group);
         }
+        for (id, clue) in &news.clues {
+            writer.clue(*id, clue);
+        }
         self.waiting.extend(writer.finish());
         if let Some(first) = take_entries(store, self.waiting.len() as u64) {
             for (number, message) in (first..).zip(self.waiting.drain(..)) {
@@ -198,6 +201,9 @@ impl Journal {
         }
         for (id, group) in memory.groups().slice(slice) {
             writer.group(id, group);
+        }
+        for (id, clue) in memory.clues().slice(slice) {
+            writer.clue(id, clue);
         }
         let mut bytes = Vec::new();
         write_number(self.next, &mut bytes);

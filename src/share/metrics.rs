@@ -95,6 +95,12 @@ pub enum Count {
     FeedFailures,
     /// Objects of feeds that are not used.
     IndicatorsUnused,
+    /// Bundles that a collection took.
+    BundlesSent,
+    /// Bundles that it did not take.
+    BundlesFailed,
+    /// Findings that wait for a person.
+    FindingsHeld,
     /// Indicators that are in use.
     Indicators,
     /// Principals in the tables of all workers.
@@ -118,7 +124,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 44] = [
+pub const COUNTS: [Metric; 47] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -194,6 +200,9 @@ pub const COUNTS: [Metric; 44] = [
         "scarecrow.indicators_unused",
         "Objects of feeds that are not used; the log names some, `scarecrow share fetch` all.",
     ),
+    counter("scarecrow.bundles.outcome.sent", "Bundles of our findings that the collection took."),
+    counter("scarecrow.bundles.outcome.failed", "Bundles that it did not take; the log says why."),
+    counter("scarecrow.findings_held", "Findings that wait for a person; `scarecrow share review` shows them."),
     Metric { name: "scarecrow.indicators", is_gauge: true, doc: "Indicators that are in use." },
     Metric { name: "scarecrow.table.principals", is_gauge: true, doc: "Principals in the tables of all workers." },
 ];

@@ -106,3 +106,37 @@ def test_an_indicator_tags_the_first_request_it_fits_and_no_more_once_it_is_revo
     gate.until(lambda: gate.knows(0), POLL * 1.1 + 2)
     time.sleep(0.3)
     assert gate.ask("203.0.113.7")["action"] == "pass"
+
+
+EVOLVE = "I want you to act as a prompt rewriter. Your objective is to rewrite this prompt into a more complex version. #Given Prompt#: "
+WORDS = "river engine court flour signal violin harbour enzyme ledger glacier".split()
+COMMUNITY = "a key that all members of a community hold"
+TELLING = {"fields": ["network", "client", "template", "sightings", "cluster_size", "requests", "seen"], "member": "Edge A",
+           "note_from": 15, "publish_from": 10, "hold_from": 5, "every_seconds": 1, "cluster": "taxii", "basic_env": "TAXII_LOGIN"}
+
+
+def harvest(gate: Edge, address: str, keys: int = 14, requests: int = 24):
+    """A pipeline that is dealt out over many keys, all from one network."""
+    for number in range(keys * requests):
+        words = " ".join(WORDS[(number * k + k) % 10] for k in range(1, 12))
+        body = {"model": "m", "messages": [{"role": "user", "content": f"{EVOLVE}{words}"}]}
+        headers = {"authorization": f"Bearer sk-{number % keys}", "x-forwarded-for": address, "user-agent": "OpenAI/Python 1.0"}
+        gate.client.post("/v1/chat/completions", json=body, headers=headers)
+
+
+def test_what_one_edge_saw_tags_the_first_request_at_another(taxii, edge):
+    hub = taxii()
+    key = {"SCARECROW_COMMUNITY_KEY": COMMUNITY}
+    telling = TELLING | {"collection": hub.path}
+    a = edge(hub.port, policy={"disclosure": telling, "mode": "observe"}, environment=key)
+    b = edge(hub.port, environment=key)
+    assert b.ask("203.0.113.9")["action"] == "pass"
+    harvest(a, "203.0.113.7")
+    a.until(lambda: a.envoy.metrics().get('scarecrow_bundles{outcome="sent"}', 0) > 0)
+    objects = hub.get()["objects"]
+    print(objects)
+    b.until(lambda: b.envoy.metrics().get("scarecrow_indicators{}", 0) > 0)
+    time.sleep(0.3)
+    print(b.ask("203.0.113.9"))
+    print(a.log())
+    assert 0

@@ -10,6 +10,7 @@ mod har;
 mod hash;
 mod replay;
 mod report;
+mod share;
 mod simulate;
 mod statistics;
 mod traffic;
@@ -45,6 +46,7 @@ enum Command {
     Train(train::Arguments),
     Evaluate(evaluate::Arguments),
     Hash(hash::Arguments),
+    Share(share::Arguments),
     /// Print the reference of all policy fields, as Markdown or as a JSON schema for editors, or of all features
     Reference {
         /// A JSON schema (draft 2020-12) in place of Markdown
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
+        Command::Share(arguments) => share::run(&arguments),
         Command::Reference { json_schema: true, .. } => print(&pretty(&scarecrow::config::schema::json_schema())),
         Command::Reference { features: true, .. } => print(&features()),
         Command::Reference { .. } => print(&reference()),
@@ -147,6 +150,7 @@ fn reference() -> String {
                 format!("a list of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
             }
             Type::Path => "`/path/`".to_owned(),
+            Type::Identifiers => "a list of `indicator--UUID`".to_owned(),
             Type::Model => "an object".to_owned(),
         };
         let default = if matches!(field.kind, Type::Object) || field.default.is_empty() {

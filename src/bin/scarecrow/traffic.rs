@@ -4,13 +4,16 @@ use ahash::RandomState;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use scarecrow::config::Policy;
-use scarecrow::judge::Model;
+use scarecrow::judge::watchlist::Community;
+use scarecrow::judge::{Model, Watchlist};
 use scarecrow::observe::answer::{AnswerBody, ResponseHead, Usage};
 use scarecrow::observe::{Answer, Connection, Headers, Observation, Principal, RequestBody, Secret};
 use scarecrow::remember::Time;
+use scarecrow::share::finding::{self, Finding};
 use scarecrow::{Engine, Outcome};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::har::{self, Entry};
 use crate::report::Actor;
@@ -47,6 +50,8 @@ pub struct Traffic {
     /// Everybody who sent a request.
     pub actors: Vec<Actor>,
     by_name: HashMap<String, usize>,
+    /// What others saw.
+    pub watchlist: Rc<Watchlist>,
 }
 
 /// The policy of a file, with a model of another, as a command's options name them.
@@ -69,10 +74,17 @@ pub fn policy(config: Option<&Path>, model: Option<&Path>) -> Result<Policy> {
             object.insert("model".to_owned(), serde_json::from_str(&text)?);
         }
     }
-    Policy::new(&document, &secret).map_err(|problems| match config {
+    let policy = Policy::new(&document, &secret).map_err(|problems| match config {
         Some(path) => anyhow::anyhow!("{}: {problems}", path.display()),
         None => problems.into(),
-    })
+    })?;
+    Ok(policy.in_community(community().as_ref()))
+}
+
+/// The community that the environment holds a key of.
+pub fn community() -> Option<Community> {
+    let key = std::env::var("SCARECROW_COMMUNITY_KEY").ok().filter(|key| !key.is_empty())?;
+    Community::new(key.as_bytes())
 }
 
 /// An engine whose runs repeat exactly.
@@ -160,10 +172,23 @@ impl Traffic {
         })
     }
 
+    /// What could be told of all exchanges at their end.
+    pub fn findings(&self, policy: &Policy, now: Time) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let last = self.exchanges.last().map(|exchange| exchange.number);
+        self.play(policy, |engine, exchange, _| {
+            if Some(exchange.number) == last {
+                findings = finding::findings(engine.memory(), policy, now);
+            }
+        });
+        findings
+    }
+
     /// Runs all exchanges through a fresh engine, in the order in which they stand. `each` sees the engine as it is
     /// right after its verdict.
     pub fn play(&self, policy: &Policy, mut each: impl FnMut(&Engine, &Exchange, &Outcome)) {
         let mut engine = engine(policy);
+        engine.watch_mut().set(Rc::clone(&self.watchlist));
         for exchange in &self.exchanges {
             let outcome = engine.request(&exchange.observation, policy, exchange.time);
             each(&engine, exchange, &outcome);

@@ -1,0 +1,165 @@
+//! Calls to TAXII servers.
+
+use anyhow::{Context, Result, bail};
+use scarecrow::remember::Time;
+use scarecrow::share::feed::{Answer, Feed, Login, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Server, Step};
+use serde_json::Value;
+use std::io::Read;
+use std::time::Duration;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+/// How a TAXII server knows who asks.
+#[derive(clap::Args)]
+pub struct LoginArguments {
+    /// The environment variable that holds a bearer token
+    #[arg(long, value_name = "NAME", conflicts_with = "basic_env")]
+    bearer_env: Option<Box<str>>,
+    /// The environment variable that holds user:password
+    #[arg(long, value_name = "NAME")]
+    basic_env: Option<Box<str>>,
+}
+
+/// Whether an argument is the URL of a collection and not the path of a file.
+pub fn is_url(argument: &str) -> bool {
+    argument.starts_with("http://") || argument.starts_with("https://")
+}
+
+/// A collection that calls go to.
+pub struct Client {
+    agent: Agent,
+    /// The scheme and the host, without a slash at the end.
+    origin: String,
+    server: Server,
+}
+
+/// Errors of a server that goes away are tried again so many times.
+const TRIES: u32 = 4;
+
+impl Client {
+    /// A client of a collection by its URL.
+    pub fn new(url: &str, login: &LoginArguments) -> Result<Self> {
+        let after_scheme = url.find("://").map(|at| at + 3).unwrap_or(0);
+        let Some(slash) = url.get(after_scheme..).and_then(|rest| rest.find('/')) else {
+            bail!("{url}: names no collection; use https://host/api-root/collections/ID/");
+        };
+        let (origin, path) = url.split_at(after_scheme + slash);
+        let collection = if path.ends_with('/') { path.to_owned() } else { format!("{path}/") };
+        let [bearer, basic] = [&login.bearer_env, &login.basic_env].map(|name| name.clone().unwrap_or_default());
+        let login = Login::new(bearer, basic);
+        if let Some(name) = login.variable().filter(|name| std::env::var(name).is_err()) {
+            bail!("the environment variable {name} is not set");
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            // Where a redirect leads was not agreed on, and the login is not for it.
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs_f64(PATIENCE)))
+            .user_agent(concat!("scarecrow/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        let server = Server::new("-".into(), origin.into(), collection.into(), login);
+        Ok(Self { agent, origin: origin.to_owned(), server })
+    }
+
+    fn login(&self) -> Option<String> {
+        self.server.login.header(|name| std::env::var(name).ok())
+    }
+
+    fn get(&self, path: &str) -> std::result::Result<Response<Body>, ureq::Error> {
+        let mut request = self.agent.get(format!("{}{path}", self.origin)).header("accept", MEDIA_TYPE);
+        if let Some(login) = self.login() {
+            request = request.header("authorization", login);
+        }
+        request.call()
+    }
+
+    /// Adds objects to the collection. Returns what the server says of it.
+    pub fn post(&self, envelope: &str) -> Result<Value> {
+        let url = format!("{}{}objects/", self.origin, self.server.collection);
+        let mut request = self.agent.post(&url).header("accept", MEDIA_TYPE).header("content-type", MEDIA_TYPE);
+        if let Some(login) = self.login() {
+            request = request.header("authorization", login);
+        }
+        let mut answer = request.send(envelope).with_context(|| format!("{url} does not answer"))?;
+        if !answer.status().is_success() {
+            bail!("{url} answered {}", answer.status());
+        }
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        let status: Value = serde_json::from_str(&text).unwrap_or_default();
+        let failed = status.get("failure_count").and_then(Value::as_u64).unwrap_or(0);
+        if failed > 0 {
+            bail!("{url} refused {failed} objects: {}", status.get("failures").unwrap_or(&Value::Null));
+        }
+        Ok(status)
+    }
+
+    /// One object of the collection, in its latest version.
+    pub fn object(&self, id: &str) -> Result<Value> {
+        let path = format!("{}objects/{id}/", self.server.collection);
+        let answer = self.get(&path).with_context(|| format!("{} does not answer", self.origin))?;
+        if !answer.status().is_success() {
+            bail!("{}{path} answered {}", self.origin, answer.status());
+        }
+        let mut found = None;
+        let body = answer.into_body().into_reader().take(MOST_BYTES as u64);
+        scarecrow::share::stix::document::read(body, |object| found = Some(object))?;
+        found.with_context(|| format!("{}{path} holds no object", self.origin))
+    }
+
+    /// Reads a page of the collection, with `reading` as the place where it goes on. `take` takes every object and returns
+    /// whether anything changed by it. Returns whether there is more.
+    pub fn page(
+        &self,
+        reading: &mut Reading,
+        page: u32,
+        most: usize,
+        take: &mut dyn FnMut(&Value) -> bool,
+    ) -> Result<bool> {
+        let feed = Feed { server: self.server.clone(), poll_every: 0.0, whole_every: f64::MAX, page, most };
+        for attempt in 0..TRIES {
+            let now = now();
+            let Some(question) = reading.ask(&feed, now) else { bail!("{} asks to wait", self.origin) };
+            let (answer, body) = match self.get(&question.path) {
+                Ok(answer) => received(answer),
+                Err(_) => (Response::new(()), Vec::new()),
+            };
+            let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+            let is_none = answer.headers().is_empty();
+            let taken = Answer {
+                status: if is_none { 0 } else { answer.status().as_u16() },
+                content_type: header("content-type").unwrap_or_default(),
+                last_added: header("x-taxii-date-added-last"),
+                retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()),
+                is_too_large: body.len() > MOST_BYTES,
+                body: &body,
+            };
+            match reading.answer(&taken, &feed, 0.5, now, take) {
+                Step::Page => return Ok(true),
+                Step::End { .. } => return Ok(false),
+                Step::Failed(failure) if failure.may_pass() && attempt + 1 < TRIES => {
+                    let wait = taken.retry_after.unwrap_or(f64::from(1 << attempt) / 2.0).min(30.0);
+                    std::thread::sleep(Duration::from_secs_f64(wait));
+                    reading.hurry();
+                }
+                Step::Failed(failure) => bail!("{} {failure}", self.origin),
+            }
+        }
+        bail!("{} does not answer", self.origin)
+    }
+}
+
+/// The head of an answer, and its body as far as it may be large.
+fn received(answer: Response<Body>) -> (Response<()>, Vec<u8>) {
+    let (head, body) = answer.into_parts();
+    let mut bytes = Vec::new();
+    // One byte more shows that it is too large. A body that breaks off is no envelope.
+    let _ = body.into_reader().take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes);
+    (Response::from_parts(head, ()), bytes)
+}
+
+/// The time.
+pub fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,111 @@
+//! `scarecrow share export`
+
+use anyhow::{Context, Result, bail};
+use scarecrow::share::audit;
+use scarecrow::share::finding::{self, Decision, Finding, Why};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::client::{Client, LoginArguments};
+use crate::report::table;
+use crate::traffic::{self, Traffic};
+
+/// Make a bundle of what recorded traffic shows, as far as the policy's `disclosure` lets it out
+///
+/// Runs the traffic through the engine and looks at its end what suspects shared: networks, clients, prompt templates. What is
+/// sure enough goes into the bundle; what needs a person's consent is listed and does not, unless its identifier stands under
+/// disclosure.approved.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  scarecrow share export week.jsonl.gz --config policy.yaml
+  scarecrow share export week.jsonl.gz --config policy.yaml --out ours.json
+  scarecrow share export week.jsonl.gz --config policy.yaml --to https://hub.example.org/api/collections/… --basic-env HUB_LOGIN
+
+Set SCARECROW_SECRET as the filter has it, so that identifiers are the same, and SCARECROW_COMMUNITY_KEY for tokens and sketches.")]
+pub struct Arguments {
+    /// Recorded traffic, as `replay` reads it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The policy, or an Envoy configuration that holds one
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Where the bundle goes; - for standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The URL of a collection that it is added to
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    #[command(flatten)]
+    login: LoginArguments,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let policy = traffic::policy(Some(&arguments.config), None)?;
+    if !policy.disclosure.is_on() {
+        bail!(
+            "{}: disclosure.fields allows nothing that could be told; see docs/disclosure.md",
+            arguments.config.display()
+        );
+    }
+    let mut traffic = Traffic::read(&arguments.files, &policy)?;
+    traffic.sort();
+    let now = traffic.exchanges.last().map(|exchange| exchange.time).unwrap_or_default();
+    let findings = traffic.findings(&policy, now);
+    let told = findings.iter().filter(|finding| finding.decision == Decision::Publish);
+    let mut objects: Vec<Value> = told.filter_map(|finding| finding::object(finding, &policy, now)).collect();
+    let is_empty = objects.is_empty();
+    objects.extend(finding::frame(&policy));
+    let bundle = finding::bundle(&objects);
+    if !audit::is_clean(&bundle, &policy.disclosure) {
+        bail!(
+            "the bundle holds what the policy does not allow; this is a fault of this program, and nothing was written"
+        );
+    }
+    match &arguments.out {
+        Some(out) if out.as_os_str() == "-" => {
+            crate::print(&crate::pretty(&bundle))?;
+        }
+        Some(out) => {
+            std::fs::write(out, crate::pretty(&bundle)).with_context(|| format!("cannot write {}", out.display()))?
+        }
+        None => {}
+    }
+    if let Some(url) = arguments.to.as_deref().filter(|_| !is_empty) {
+        Client::new(url, &arguments.login)?.post(&serde_json::json!({ "objects": objects }).to_string())?;
+    }
+    show(&findings, &policy, now);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// So many findings are shown.
+const MOST_SHOWN: usize = 40;
+
+/// Shows what was found and what became of it, beside the bundle.
+fn show(findings: &[Finding], policy: &scarecrow::config::Policy, now: scarecrow::remember::Time) {
+    let mut rows = table(&["finding", "pattern", "confidence", "credentials", "requests", "decision"]);
+    for finding in findings.iter().take(MOST_SHOWN) {
+        let pattern = finding::pattern(&finding.thing, &policy.disclosure, policy.community.as_ref(), now);
+        let decision = match finding.decision {
+            Decision::Publish => "told",
+            Decision::Hold => "held for a person",
+            Decision::Withhold(Why::TooFew) => "not told: too few credentials",
+            Decision::Withhold(Why::Unsure) => "not told: not sure enough",
+            Decision::Withhold(Why::Withdrawn) => "not told: withdrawn",
+            Decision::Withhold(Why::NoCommunity) => "not told: no community key",
+        };
+        rows.add_row([
+            scarecrow::share::stix::id::write("indicator", finding.id),
+            pattern.unwrap_or_else(|| "(sighting)".to_owned()),
+            format!("{}", finding.confidence),
+            format!("{:.0}", finding.suspects),
+            format!("{:.0}", finding.requests),
+            decision.to_owned(),
+        ]);
+    }
+    if findings.is_empty() {
+        anstream::eprintln!("Nothing to tell: no request scored {} or more.", policy.disclosure.note_from.value());
+    } else {
+        anstream::eprintln!("{rows}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Indicators from a file or a collection.
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use scarecrow::share::feed::Reading;
+use scarecrow::share::library::{Library, Limits, Reason, Taken};
+use scarecrow::share::stix::document;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::time::Duration;
+
+use super::client::{Client, LoginArguments, is_url, now};
+
+/// Objects that are asked for at a time.
+pub const PAGE: u32 = 2_000;
+
+/// What was read, and what came of it.
+pub struct Indicators {
+    /// Those that are used.
+    pub library: Library,
+    /// Objects that were read.
+    pub objects: u64,
+    /// Objects that are not used, by reason.
+    pub unused: BTreeMap<&'static str, u64>,
+    /// Them by id, up to [`MOST_NAMED`].
+    pub named: Vec<(String, Reason)>,
+}
+
+/// So many objects that are not used are named.
+const MOST_NAMED: usize = 100_000;
+
+impl Indicators {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { library: Library::new(1), objects: 0, unused: BTreeMap::new(), named: Vec::new() }
+    }
+
+    /// Reads a file, or all of a collection. `each` sees every object.
+    pub fn read(from: &str, login: &LoginArguments, limits: &Limits, mut each: impl FnMut(&Value)) -> Result<Self> {
+        let mut read = Self::new();
+        if is_url(from) {
+            let client = Client::new(from, login)?;
+            read.follow(&client, &mut Reading::default(), limits, &mut each)?;
+        } else {
+            let file: Box<dyn Read> = if from == "-" {
+                Box::new(std::io::stdin())
+            } else {
+                Box::new(File::open(from).with_context(|| format!("cannot read {from}"))?)
+            };
+            let now = now();
+            document::read(BufReader::new(file), |object| {
+                let taken = read.library.take(0, &object, limits.most, limits, now);
+                read.count(&object, taken);
+                each(&object);
+            })
+            .with_context(|| format!("{from} is not STIX in JSON"))?;
+        }
+        Ok(read)
+    }
+
+    /// Reads a collection from where a reading stands to its end.
+    pub fn follow(
+        &mut self,
+        client: &Client,
+        reading: &mut Reading,
+        limits: &Limits,
+        each: &mut dyn FnMut(&Value),
+    ) -> Result<()> {
+        let bar = ProgressBar::new_spinner().with_message("fetching");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let now = now();
+        let mut more = true;
+        while more {
+            more = client.page(reading, PAGE, limits.most, &mut |object| {
+                let taken = self.library.take(0, object, limits.most, limits, now);
+                self.count(object, taken);
+                each(object);
+                taken == Taken::Changed
+            })?;
+            bar.set_message(format!("fetching: {} objects", self.objects));
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn count(&mut self, object: &Value, taken: Taken) {
+        self.objects += 1;
+        if let Taken::Unused(reason) = taken {
+            *self.unused.entry(reason.name()).or_default() += 1;
+            if self.named.len() < MOST_NAMED {
+                let id = object.get("id").and_then(Value::as_str).unwrap_or("(no id)");
+                self.named.push((id.chars().take(80).collect(), reason));
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `scarecrow share`
+
+mod audit;
+mod client;
+mod export;
+mod fetch;
+mod indicators;
+mod matching;
+mod review;
+mod strict;
+mod validate;
+mod withdraw;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// Exchange indicators with others: read and check theirs, see what they match, and what ours would disclose
+///
+/// Indicators are STIX 2.1, in files or in TAXII 2.1 collections.
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  scarecrow share fetch https://hub.example.org/api/collections/91a7b528-80eb-42ed-a74d-c6fbd5a26116/ --basic-env HUB_LOGIN --out hub.json
+  scarecrow share validate hub.json
+  scarecrow share match week.jsonl.gz --indicators hub.json --config policy.yaml
+  scarecrow share export week.jsonl.gz --config policy.yaml --out ours.json
+  scarecrow share audit ours.json --config policy.yaml
+  scarecrow share review /var/log/envoy.log
+
+Wherever a file of indicators is asked for, the URL of a collection does as well.
+
+Exit status: 0 all is well, 1 something is wrong with what was read, 2 something could not be read or done.";
+
+#[derive(Subcommand)]
+enum Command {
+    Fetch(fetch::Arguments),
+    Validate(validate::Arguments),
+    Match(matching::Arguments),
+    Export(export::Arguments),
+    Audit(audit::Arguments),
+    Review(review::Arguments),
+    Withdraw(withdraw::Arguments),
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    match &arguments.command {
+        Command::Fetch(arguments) => fetch::run(arguments),
+        Command::Validate(arguments) => validate::run(arguments),
+        Command::Match(arguments) => matching::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
+        Command::Review(arguments) => review::run(arguments),
+        Command::Withdraw(arguments) => withdraw::run(arguments),
+    }
+}

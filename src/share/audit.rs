@@ -1,0 +1,278 @@
+//! The audit: every field of a bundle against the list of what may stand there.
+//!
+//! It knows nothing of how bundles are made. The sharing service asks it before it sends one, and the command shows what it says:
+//! each field, what it discloses, and the rule that allows it. What no rule allows is a violation, and a bundle with one is not
+//! sent.
+
+use serde_json::Value;
+
+use super::disclosure::{Disclosure, Item, steps};
+use super::finding::{EXTENSION, NAMES};
+use super::stix::pattern;
+use super::stix::{Tlp, id, marking, timestamp};
+use crate::judge::watchlist::{Atom, Property};
+
+/// What the audit says of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The identifier of the object, or its place.
+    pub object: String,
+    /// Where the field stands in it: `extensions.….first_seen`.
+    pub path: String,
+    /// Its value, as JSON.
+    pub value: String,
+    /// The rule that allows it, or why it may not be there.
+    pub rule: Result<&'static str, String>,
+}
+
+/// One field that may stand in an object.
+struct Rule {
+    path: &'static str,
+    /// What it has to be.
+    fits: fn(&Value, &Disclosure) -> bool,
+    /// What it discloses, and why it may.
+    why: &'static str,
+}
+
+const fn rule(path: &'static str, fits: fn(&Value, &Disclosure) -> bool, why: &'static str) -> Rule {
+    Rule { path, fits, why }
+}
+
+const FRAME: &str = "frame: says nothing of what was seen";
+const ALLOWED: &str = "allowed by disclosure.fields";
+
+fn is(value: &Value, text: &str) -> bool {
+    value.as_str() == Some(text)
+}
+
+fn is_id(value: &Value, kind: &str) -> bool {
+    // As it is written here, so that nothing hides in upper and lower case.
+    value.as_str().is_some_and(|text| id::read(kind, text).is_some_and(|uuid| id::write(kind, uuid) == text))
+}
+
+/// A time cut to so many seconds, as it is written here.
+fn is_cut_to(value: &Value, seconds: u64) -> bool {
+    let time = value.as_str().and_then(timestamp::read);
+    time.is_some_and(|time| time.0 % (seconds * 1_000_000_000) == 0 && is(value, &timestamp::write(time)))
+}
+
+fn is_minute(value: &Value) -> bool {
+    is_cut_to(value, 60)
+}
+
+fn is_hour(value: &Value) -> bool {
+    is_cut_to(value, 3_600)
+}
+
+fn is_step(value: &Value) -> bool {
+    value.as_u64().is_some_and(|count| count == 0 || steps().any(|step| step == count))
+}
+
+const OBJECT: [Rule; 6] = [
+    rule("spec_version", |value, _| is(value, "2.1"), FRAME),
+    rule("created", |value, _| is_hour(value), "frame: the month in which it was first told"),
+    rule("modified", |value, _| is_minute(value), "frame: the minute of this version"),
+    rule("created_by_ref", |value, policy| !policy.member.is_empty() && is_id(value, "identity"), "disclosure.member"),
+    rule(
+        "object_marking_refs[]",
+        |value, policy| Tlp::ALL.iter().any(|level| *level >= policy.tlp && is(value, &level.id())),
+        "disclosure.tlp: how far it may be passed on",
+    ),
+    rule("revoked", |value, _| value.is_boolean(), "frame: whether it holds no more"),
+];
+
+const INDICATOR: [Rule; 16] = [
+    rule("type", |value, _| is(value, "indicator"), FRAME),
+    rule("id", |value, _| is_id(value, "indicator"), "frame: a keyed hash, which tells nothing to others"),
+    rule("name", |value, _| NAMES.iter().any(|(_, name, _)| is(value, name)), "frame: one of a few fixed texts"),
+    rule("indicator_types[]", |value, _| is(value, "anomalous-activity"), FRAME),
+    rule(
+        "pattern",
+        |value, policy| value.as_str().is_some_and(|text| is_allowed(text, policy)),
+        "allowed by disclosure.fields, above the floor of credentials",
+    ),
+    rule("pattern_type", |value, _| is(value, "stix"), FRAME),
+    rule("valid_from", |value, _| is_hour(value), "frame: since when it counts, to the hour"),
+    rule("valid_until", |value, _| is_hour(value), "frame: until when it counts, to the hour"),
+    rule("confidence", |value, _| value.as_u64().is_some_and(|percent| percent <= 100), "frame: how sure it is"),
+    rule("external_references[].source_name", |value, _| is(value, "mitre-atlas"), FRAME),
+    rule("external_references[].external_id", |value, _| is(value, "AML.T0024.002"), FRAME),
+    rule("extensions.@.extension_type", |value, _| is(value, "property-extension"), FRAME),
+    rule("extensions.@.detector", |value, _| is_detector(value), "frame: the name and version of this program"),
+    rule(
+        "extensions.@.credentials_at_least",
+        |value, policy| policy.allows(Item::ClusterSize) && is_step(value),
+        ALLOWED,
+    ),
+    rule("extensions.@.requests_at_least", |value, policy| policy.allows(Item::Requests) && is_step(value), ALLOWED),
+    rule("extensions.@.*_seen", |value, policy| policy.allows(Item::Seen) && is_hour(value), ALLOWED),
+];
+
+const SIGHTING: [Rule; 6] = [
+    rule("type", |value, _| is(value, "sighting"), FRAME),
+    rule("id", |value, _| is_id(value, "sighting"), "frame: a keyed hash, which tells nothing to others"),
+    rule("sighting_of_ref", |value, policy| policy.allows(Item::Sightings) && is_id(value, "indicator"), ALLOWED),
+    rule("first_seen", |value, policy| policy.allows(Item::Seen) && is_hour(value), ALLOWED),
+    rule("last_seen", |value, policy| policy.allows(Item::Seen) && is_hour(value), ALLOWED),
+    rule("count", |value, policy| policy.allows(Item::Requests) && is_step(value), ALLOWED),
+];
+
+const IDENTITY: [Rule; 4] = [
+    rule("type", |value, _| is(value, "identity"), FRAME),
+    rule("id", |value, policy| !policy.member.is_empty() && is_id(value, "identity"), "disclosure.member"),
+    rule(
+        "name",
+        |value, policy| !policy.member.is_empty() && is(value, &policy.member),
+        "disclosure.member: the name under which it is told",
+    ),
+    rule("identity_class", |value, _| is(value, "organization"), FRAME),
+];
+
+const BUNDLE: [Rule; 2] =
+    [rule("type", |value, _| is(value, "bundle"), FRAME), rule("id", |value, _| is_id(value, "bundle"), FRAME)];
+
+fn is_detector(value: &Value) -> bool {
+    let version = value.as_str().and_then(|text| text.strip_prefix("scarecrow/"));
+    version
+        .is_some_and(|version| version.len() < 20 && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+/// Whether a pattern is one of those that findings are told as, letter for letter, and its kind is on the list.
+fn is_allowed(text: &str, policy: &Disclosure) -> bool {
+    let clauses = pattern::compile(text).unwrap_or_default();
+    let [clause] = clauses.as_slice() else { return false };
+    let [atom] = clause.as_slice() else { return false };
+    let Some((item, written)) = written(text, atom) else { return false };
+    policy.allows(item) && written == text
+}
+
+/// What an atom is told as, and what has to be on the list for it. What stands in `text` as a hash is taken from there.
+fn written(text: &str, atom: &Atom) -> Option<(Item, String)> {
+    let literal = text.split('\'').nth(1)?;
+    let is_lower = literal.bytes().all(|byte| !byte.is_ascii_uppercase());
+    match atom {
+        Atom::Network(block) => {
+            let family = if block.is_ipv4() { 4 } else { 6 };
+            Some((Item::Network, format!("[ipv{family}-addr:value = '{block}']")))
+        }
+        Atom::Exact(Property::NetworkToken, _) if is_lower => {
+            Some((Item::NetworkToken, format!("[llm-keyed-observable:network = '{literal}']")))
+        }
+        Atom::Exact(Property::Profile, _) if is_lower => {
+            Some((Item::Client, format!("[llm-api-client:profile = '{literal}']")))
+        }
+        Atom::Sketch(sketch, distance) => Some((
+            Item::Template,
+            format!("[llm-prompt-template:sketch = '{sketch:016x}' AND llm-prompt-template:distance <= {distance}]"),
+        )),
+        Atom::Exact(..) => None,
+    }
+}
+
+/// Audits a bundle, an envelope or a list of objects: every field, in the order in which it stands.
+#[must_use]
+pub fn audit(document: &Value, policy: &Disclosure) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match document {
+        Value::Array(objects) => {
+            objects.iter().enumerate().for_each(|(place, each)| object(each, place, policy, &mut findings))
+        }
+        Value::Object(fields) if fields.contains_key("objects") => {
+            let is_bundle = fields.contains_key("type");
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("objects", Value::Array(objects)) => {
+                        objects.iter().enumerate().for_each(|(place, each)| object(each, place, policy, &mut findings));
+                    }
+                    _ => {
+                        let rules: &[Rule] = if is_bundle { &BUNDLE } else { &[] };
+                        walk(value, name.clone(), "(bundle)", &[rules], policy, &mut findings);
+                    }
+                }
+            }
+        }
+        other => object(other, 0, policy, &mut findings),
+    }
+    findings
+}
+
+/// Whether nothing in a document is against the policy.
+#[must_use]
+pub fn is_clean(document: &Value, policy: &Disclosure) -> bool {
+    audit(document, policy).iter().all(|finding| finding.rule.is_ok())
+}
+
+fn object(object: &Value, place: usize, policy: &Disclosure, to: &mut Vec<Finding>) {
+    let text = |name| object.get(name).and_then(Value::as_str);
+    let id = text("id").map_or_else(|| format!("(object {})", place + 1), |id| id.chars().take(80).collect());
+    let rules: &[Rule] = match text("type") {
+        Some("indicator") => &INDICATOR,
+        Some("sighting") => &SIGHTING,
+        Some("identity") => &IDENTITY,
+        // The markings are published; they may stand as they are, and in no other way.
+        Some("marking-definition") if text("id").is_some_and(marking::is_level) => {
+            let is_published = Tlp::ALL.iter().any(|level| level.object() == *object);
+            let rule = if is_published {
+                Ok("frame: a marking as OASIS published it")
+            } else {
+                Err("a marking that differs from the one that OASIS published".to_owned())
+            };
+            to.push(Finding { object: id, path: "*".to_owned(), value: shown(object), rule });
+            return;
+        }
+        _ => &[],
+    };
+    let Some(fields) = object.as_object().filter(|_| !rules.is_empty()) else {
+        let rule = Err("no object of this kind is ever told".to_owned());
+        to.push(Finding {
+            object: id,
+            path: "type".to_owned(),
+            value: shown(object.get("type").unwrap_or(object)),
+            rule,
+        });
+        return;
+    };
+    for (name, value) in fields {
+        walk(value, name.clone(), &id, &[rules, &OBJECT], policy, to);
+    }
+}
+
+/// Comes to every value that is no list and no object.
+fn walk(value: &Value, path: String, id: &str, rules: &[&[Rule]], policy: &Disclosure, to: &mut Vec<Finding>) {
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                walk(item, format!("{path}[]"), id, rules, policy, to);
+            }
+        }
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                walk(value, format!("{path}.{name}"), id, rules, policy, to);
+            }
+        }
+        leaf => {
+            let found = rules.iter().copied().flatten().find(|rule| is_at(&path, rule.path));
+            let rule = match found {
+                Some(rule) if (rule.fits)(leaf, policy) => Ok(rule.why),
+                Some(_) => Err("is not a value that may stand here under this policy".to_owned()),
+                None => Err("no rule allows this field".to_owned()),
+            };
+            to.push(Finding { object: id.to_owned(), path, value: shown(leaf), rule });
+        }
+    }
+}
+
+/// Whether a path is that of a rule, in which `@` is our extension and `*` is `first` or `last`.
+fn is_at(path: &str, rule: &str) -> bool {
+    let rule = rule.replace('@', EXTENSION);
+    path == rule || ["first", "last"].iter().any(|which| rule.contains('*') && path == rule.replace('*', which))
+}
+
+/// A value as it is shown: up to 100 characters of its JSON.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}

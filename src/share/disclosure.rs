@@ -1,0 +1,137 @@
+//! What may leave: the operator's list of fields, and the floors below which nothing does.
+
+use super::feed::Server;
+use super::stix::Tlp;
+use crate::judge::Score;
+use crate::remember::clue::Sort;
+
+/// Something that may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Item {
+    /// Networks of suspects, /24 and /48 unless configured otherwise.
+    Network,
+    /// Tokens of those networks, in their place: only members who see the same network recognise it.
+    NetworkToken,
+    /// Client profiles of suspects.
+    Client,
+    /// Sketches of prompts' parts that suspects share.
+    Template,
+    /// That an indicator of others was seen here.
+    Sightings,
+    /// About how many credentials are behind something.
+    ClusterSize,
+    /// About how many requests were seen.
+    Requests,
+    /// When something was first and last seen, to the hour.
+    Seen,
+}
+
+impl Item {
+    /// Each with its name in configuration.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Network, "network"),
+        (Self::NetworkToken, "network_token"),
+        (Self::Client, "client"),
+        (Self::Template, "template"),
+        (Self::Sightings, "sightings"),
+        (Self::ClusterSize, "cluster_size"),
+        (Self::Requests, "requests"),
+        (Self::Seen, "seen"),
+    ];
+
+    /// The names, for configuration.
+    pub const NAMES: [&'static str; 8] =
+        ["network", "network_token", "client", "template", "sightings", "cluster_size", "requests", "seen"];
+
+    /// The name in configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(item, _)| *item == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// What the operator discloses, and to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disclosure {
+    /// What may be told. Nothing else is.
+    pub items: Vec<Item>,
+    /// The name under which it is told; empty for none.
+    pub member: Box<str>,
+    /// How far it may be passed on.
+    pub tlp: Tlp,
+    /// Nothing is told that fewer credentials are behind.
+    pub least_credentials: u32,
+    /// Requests are noted from this score on, which counts without what others saw.
+    pub note_from: Score,
+    /// Confidence from which on it is told without a person's consent, 0 to 100.
+    pub publish_from: u8,
+    /// Confidence from which on a person is asked.
+    pub hold_from: u8,
+    /// UUIDs of indicators that a person has consented to.
+    pub approved: Vec<u128>,
+    /// UUIDs of indicators that are not told, or not any longer.
+    pub withdrawn: Vec<u128>,
+    /// Objects that are told within an hour at most.
+    pub most_per_hour: u32,
+    /// Seconds between two looks for something to tell.
+    pub every: f64,
+    /// Where it is told.
+    pub server: Server,
+}
+
+impl Disclosure {
+    /// Whether something of this kind may be told.
+    #[must_use]
+    pub fn allows(&self, item: Item) -> bool {
+        self.items.contains(&item)
+    }
+
+    /// Whether things of this sort may be told, in any form.
+    #[must_use]
+    pub fn allows_sort(&self, sort: Sort) -> bool {
+        match sort {
+            Sort::Network => self.allows(Item::Network) || self.allows(Item::NetworkToken),
+            Sort::Client => self.allows(Item::Client),
+            Sort::System | Sort::Opening | Sort::Closing => self.allows(Item::Template),
+            Sort::Indicator => self.allows(Item::Sightings),
+        }
+    }
+
+    /// Whether anything may be told.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        Sort::ALL.into_iter().any(|sort| self.allows_sort(sort))
+    }
+}
+
+/// A count as it is told: the highest of 10, 30, 100, 300 and so on that it reaches; 0 below.
+#[must_use]
+pub fn at_least(count: f32) -> u64 {
+    steps().take_while(|step| *step as f32 <= count).last().unwrap_or(0)
+}
+
+/// The counts that are told, up to three thousand million.
+pub fn steps() -> impl Iterator<Item = u64> {
+    (1..=9).flat_map(|power| [10u64.pow(power), 3 * 10u64.pow(power)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_told_as_steps() {
+        for (count, told) in
+            [(0.0, 0), (9.9, 0), (10.0, 10), (29.0, 10), (31.0, 30), (20_000.0, 10_000), (1e12, 3_000_000_000)]
+        {
+            assert_eq!(at_least(count), told, "{count}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_items() {
+        assert_eq!(Item::ALL.map(|(_, name)| name), Item::NAMES);
+        assert_eq!(Item::NetworkToken.name(), "network_token");
+    }
+}

@@ -1,0 +1,326 @@
+//! Findings: what this host could tell others, from what it remembers of suspects; and the objects that tell it.
+//!
+//! Everything about an object follows from the thing itself, the month and the operator's secret: its identifier, when it was
+//! created. So a host that starts anew tells nothing twice, and no list of what was told has to be kept.
+
+use serde_json::{Map, Value, json};
+
+use super::disclosure::{Disclosure, Item, at_least};
+use super::stix::{id, timestamp};
+use crate::config::Policy;
+use crate::judge::watchlist::{Community, Epoch};
+use crate::observe::hash::Purpose;
+use crate::observe::{Kind, Secret};
+use crate::remember::clue::{Clue, Sort, Thing};
+use crate::remember::{Memory, Time};
+
+/// The extension that defines our observables and properties.
+pub const EXTENSION: &str = "extension-definition--6b0a5a9c-6c3f-4d3e-9a43-0f1d7f6a52b1";
+/// Bits that a sketch may differ in and still be of the same template.
+const DISTANCE: u8 = 3;
+/// No finding is surer than this, in percent.
+const SUREST: f32 = 95.0;
+const DAY: f64 = 86_400.0;
+const HOUR: u64 = 3_600_000_000_000;
+
+/// What is done about a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is told.
+    Publish,
+    /// It is told once a person consents.
+    Hold,
+    /// It is not told.
+    Withhold(Why),
+}
+
+/// Why a finding is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Too few credentials are behind it.
+    TooFew,
+    /// It is not sure enough.
+    Unsure,
+    /// A person said no.
+    Withdrawn,
+    /// It takes a community's key, and there is none.
+    NoCommunity,
+}
+
+/// Something that suspects share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// The UUID of the object that tells it.
+    pub id: u128,
+    /// What it is.
+    pub thing: Thing,
+    /// Credentials of suspects behind it.
+    pub suspects: f32,
+    /// Their requests, of about a day.
+    pub requests: f32,
+    /// How sure it is, 0 to 100: how sure the suspects' requests are harvesting, times the share of suspects among all who were
+    /// seen with the thing.
+    pub confidence: u8,
+    /// When a suspect was first seen with it.
+    pub first_seen: Time,
+    /// When a suspect was last seen with it.
+    pub last_seen: Time,
+    /// What is done about it.
+    pub decision: Decision,
+}
+
+/// All findings, the surest first.
+#[must_use]
+pub fn findings(memory: &Memory, policy: &Policy, now: Time) -> Vec<Finding> {
+    let clues = memory.clues().iter().map(|(_, clue)| clue);
+    let mut findings: Vec<Finding> = clues.filter_map(|clue| finding(clue, memory, policy, now)).collect();
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.id));
+    findings
+}
+
+fn finding(clue: &Clue, memory: &Memory, policy: &Policy, now: Time) -> Option<Finding> {
+    let sort = clue.thing.sort().filter(|sort| policy.disclosure.allows_sort(*sort))?;
+    let suspects = clue.suspects.count();
+    let share = match group(&clue.thing, policy) {
+        None => 1.0,
+        // Where it is not known how many honest callers there are, nothing is sure.
+        Some(id) => memory.groups().get(id).map_or(0.0, |group| (suspects / group.members.count().max(1.0)).min(1.0)),
+    };
+    // In steps of five: a new version for each point would say nothing new.
+    let confidence = (100.0 * clue.mean_sureness() * share).min(SUREST) as u8 / 5 * 5;
+    let mut finding = Finding {
+        id: identifier(&clue.thing, Epoch::at(now), &policy.lens.secret),
+        thing: clue.thing,
+        suspects,
+        requests: clue.requests.sum(),
+        confidence,
+        first_seen: clue.first_seen,
+        last_seen: clue.last_seen,
+        decision: Decision::Publish,
+    };
+    finding.decision = decide(&finding, sort, policy);
+    Some(finding)
+}
+
+fn decide(finding: &Finding, sort: Sort, policy: &Policy) -> Decision {
+    let Disclosure { least_credentials, publish_from, hold_from, approved, withdrawn, .. } = &policy.disclosure;
+    if withdrawn.contains(&finding.id) {
+        return Decision::Withhold(Why::Withdrawn);
+    }
+    if finding.suspects < *least_credentials as f32 {
+        return Decision::Withhold(Why::TooFew);
+    }
+    if policy.community.is_none() && takes_community(sort, &policy.disclosure) {
+        return Decision::Withhold(Why::NoCommunity);
+    }
+    // That something of others was seen is a fact, and no guess.
+    if sort == Sort::Indicator || finding.confidence >= *publish_from || approved.contains(&finding.id) {
+        return Decision::Publish;
+    }
+    if finding.confidence >= *hold_from { Decision::Hold } else { Decision::Withhold(Why::Unsure) }
+}
+
+/// Sketches mean nothing to who hashes words otherwise, and a network that is only told as a token takes a key.
+fn takes_community(sort: Sort, disclosure: &Disclosure) -> bool {
+    match sort {
+        Sort::System | Sort::Opening | Sort::Closing => true,
+        Sort::Network => !disclosure.allows(Item::Network),
+        Sort::Client | Sort::Indicator => false,
+    }
+}
+
+/// The group of all who were seen with a thing.
+fn group(thing: &Thing, policy: &Policy) -> Option<u64> {
+    match thing.sort()? {
+        Sort::Network => {
+            let (bytes, length) = thing.address().network(policy.lens.ipv4_prefix, policy.lens.ipv6_prefix);
+            Some(policy.lens.secret.principal(Kind::Network, bytes.get(..length)?).id)
+        }
+        // A client's group has its public hash for a name, and the sketch of a template bears its group beside it.
+        Sort::Client | Sort::System | Sort::Opening | Sort::Closing => Some(thing.value() as u64),
+        Sort::Indicator => None,
+    }
+}
+
+/// The UUID of what tells a thing in a month: bits that nobody can tell from random ones who lacks the operator's secret.
+fn identifier(thing: &Thing, epoch: Epoch, secret: &Secret) -> u128 {
+    // Of a template only the sketch is told.
+    let told = match thing.sort() {
+        Some(Sort::System | Sort::Opening | Sort::Closing) => Thing::new(Sort::System, 0, thing.value() >> 64),
+        _ => *thing,
+    };
+    let mut bits = [0; 16];
+    for (part, half) in bits.chunks_exact_mut(8).zip(0u64..) {
+        let text = [told.id(), epoch.number(), half].map(u64::to_le_bytes).concat();
+        part.copy_from_slice(&secret.hash(Purpose::Identifier, &text).to_le_bytes());
+    }
+    id::uuid(bits)
+}
+
+/// The pattern that a thing is told as; `None` of a sighting, and of what may not be told.
+#[must_use]
+pub fn pattern(thing: &Thing, disclosure: &Disclosure, community: Option<&Community>, now: Time) -> Option<String> {
+    Some(match thing.sort()? {
+        Sort::Network if disclosure.allows(Item::Network) => {
+            let network = thing.network();
+            let family = if network.is_ipv4() { 4 } else { 6 };
+            format!("[ipv{family}-addr:value = '{network}']")
+        }
+        Sort::Network => {
+            format!("[llm-keyed-observable:network = '{}']", community?.network(Epoch::at(now), thing.network()))
+        }
+        Sort::Client => format!("[llm-api-client:profile = '{}']", Kind::Client.with(thing.value() as u64)),
+        Sort::System | Sort::Opening | Sort::Closing => format!(
+            "[llm-prompt-template:sketch = '{:016x}' AND llm-prompt-template:distance <= {DISTANCE}]",
+            (thing.value() >> 64) as u64
+        ),
+        Sort::Indicator => return None,
+    })
+}
+
+/// What an indicator of each sort is called, and how many days it counts.
+pub const NAMES: [(Sort, &str, f64); 5] = [
+    (Sort::Network, "Network that harvests model answers", 14.0),
+    (Sort::Client, "Client that harvests model answers", 30.0),
+    (Sort::System, "Prompt template that harvests model answers", 60.0),
+    (Sort::Opening, "Prompt template that harvests model answers", 60.0),
+    (Sort::Closing, "Prompt template that harvests model answers", 60.0),
+];
+
+/// The object that tells a finding, in the version of this minute; `None` if it may not be told.
+#[must_use]
+pub fn object(finding: &Finding, policy: &Policy, now: Time) -> Option<Value> {
+    let disclosure = &policy.disclosure;
+    let sort = finding.thing.sort()?;
+    let mut object = Map::new();
+    let kind = if sort == Sort::Indicator { "sighting" } else { "indicator" };
+    for (name, value) in [
+        ("type", kind.into()),
+        ("spec_version", "2.1".into()),
+        ("id", id::write(kind, finding.id).into()),
+        ("created", timestamp::write(month(now)).into()),
+        ("modified", timestamp::write(minute(now)).into()),
+        ("object_marking_refs", json!([disclosure.tlp.id()])),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    if !disclosure.member.is_empty() {
+        object.insert("created_by_ref".to_owned(), member(policy).1.into());
+    }
+    if sort == Sort::Indicator {
+        object.insert("sighting_of_ref".to_owned(), id::write("indicator", finding.thing.value()).into());
+        if disclosure.allows(Item::Seen) {
+            object.insert("first_seen".to_owned(), timestamp::write(hour(finding.first_seen)).into());
+            object.insert("last_seen".to_owned(), timestamp::write(hour(finding.last_seen)).into());
+        }
+        let count = at_least(finding.requests);
+        if disclosure.allows(Item::Requests) && count > 0 {
+            object.insert("count".to_owned(), count.into());
+        }
+        return Some(Value::Object(object));
+    }
+    let (_, name, days) = NAMES.iter().find(|(named, ..)| *named == sort)?;
+    let from = hour(now).min(hour(finding.first_seen)).max(month(now));
+    for (property, value) in [
+        ("name", (*name).into()),
+        ("indicator_types", json!(["anomalous-activity"])),
+        ("pattern", pattern(&finding.thing, disclosure, policy.community.as_ref(), now)?.into()),
+        ("pattern_type", "stix".into()),
+        ("valid_from", timestamp::write(from).into()),
+        ("valid_until", timestamp::write(hour(now).plus_seconds(days * DAY)).into()),
+        ("confidence", finding.confidence.into()),
+        // MITRE ATLAS: extracting a model through its inference API.
+        ("external_references", json!([{"source_name": "mitre-atlas", "external_id": "AML.T0024.002"}])),
+        ("extensions", json!({ EXTENSION: extension(finding, disclosure) })),
+    ] {
+        object.insert(property.to_owned(), value);
+    }
+    Some(Value::Object(object))
+}
+
+fn extension(finding: &Finding, disclosure: &Disclosure) -> Value {
+    let mut extension = json!({
+        "extension_type": "property-extension",
+        "detector": concat!("scarecrow/", env!("CARGO_PKG_VERSION")),
+    });
+    let mut set = |item, name: &str, value: Value| {
+        if let Some(extension) = extension.as_object_mut().filter(|_| disclosure.allows(item)) {
+            extension.insert(name.to_owned(), value);
+        }
+    };
+    set(Item::ClusterSize, "credentials_at_least", at_least(finding.suspects).into());
+    set(Item::Requests, "requests_at_least", at_least(finding.requests).into());
+    set(Item::Seen, "first_seen", timestamp::write(hour(finding.first_seen)).into());
+    set(Item::Seen, "last_seen", timestamp::write(hour(finding.last_seen)).into());
+    extension
+}
+
+/// What an object says besides its version, to see whether anything is new.
+#[must_use]
+pub fn substance(object: &Value) -> u64 {
+    let mut object = object.clone();
+    if let Some(object) = object.as_object_mut() {
+        for version in ["modified", "valid_until"] {
+            object.remove(version);
+        }
+    }
+    crate::observe::hash::public(object.to_string().as_bytes())
+}
+
+/// The operator as an object, with its identifier.
+#[must_use]
+pub fn member(policy: &Policy) -> (Value, String) {
+    let member = &policy.disclosure.member;
+    let mut bits = [0; 16];
+    for (part, half) in bits.chunks_exact_mut(8).zip(0u64..) {
+        let text = [member.as_bytes(), &half.to_le_bytes()].concat();
+        part.copy_from_slice(&policy.lens.secret.hash(Purpose::Identifier, &text).to_le_bytes());
+    }
+    let id = id::write("identity", id::uuid(bits));
+    let object = json!({
+        "type": "identity",
+        "spec_version": "2.1",
+        "id": id,
+        "created": MEMBER_SINCE,
+        "modified": MEMBER_SINCE,
+        "name": &**member,
+        "identity_class": "organization",
+    });
+    (object, id)
+}
+
+/// Identities never change, so their version is always the same.
+pub const MEMBER_SINCE: &str = "2026-01-01T00:00:00.000Z";
+
+/// What stands beside the findings: who tells, and how far it may be passed on.
+#[must_use]
+pub fn frame(policy: &Policy) -> Vec<Value> {
+    let mut frame = vec![policy.disclosure.tlp.object()];
+    if !policy.disclosure.member.is_empty() {
+        frame.push(member(policy).0);
+    }
+    frame
+}
+
+/// Objects as a bundle.
+#[must_use]
+pub fn bundle(objects: &[Value]) -> Value {
+    use crate::observe::hash::{mix, public};
+    let hash = objects.iter().fold(0, |hash, object| mix(hash ^ public(object.to_string().as_bytes())));
+    let bits = [hash, mix(hash)].map(u64::to_le_bytes).concat().try_into().unwrap_or([0; 16]);
+    json!({"type": "bundle", "id": id::write("bundle", id::uuid(bits)), "objects": objects})
+}
+
+fn minute(time: Time) -> Time {
+    const MINUTE: u64 = 60_000_000_000;
+    Time(time.0 / MINUTE * MINUTE)
+}
+
+fn hour(time: Time) -> Time {
+    Time(time.0 / HOUR * HOUR)
+}
+
+fn month(now: Time) -> Time {
+    let (_, _, day) = now.date();
+    Time((hour(now).0 / (24 * HOUR) + 1).saturating_sub(u64::from(day)) * 24 * HOUR)
+}

@@ -1,0 +1,116 @@
+//! Telling: which findings are to be sent now, which wait for a person, and what was told already.
+
+use ahash::AHashMap;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::audit;
+use super::finding::{self, Decision, Finding};
+use super::stix::id;
+use crate::config::Policy;
+use crate::remember::Time;
+
+/// What is unchanged is told again after so many seconds, so that it does not run out with those who heard it.
+const AGAIN: f64 = 86_400.0;
+/// What has changed is told again after so many seconds at the earliest.
+const NOT_AGAIN: f64 = 600.0;
+/// Objects that are sent in one message.
+const MOST: usize = 50;
+
+/// What was told and what was held, by the UUID of the object.
+#[derive(Debug, Default)]
+pub struct Teller {
+    told: AHashMap<u128, Told>,
+    held: AHashMap<u128, u64>,
+    /// The hour that is counted, and objects told in it.
+    hour: u64,
+    this_hour: u32,
+    has_told: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    substance: u64,
+    at: Time,
+}
+
+/// What is to be sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The envelope, as it is sent; empty if there is nothing to send.
+    pub body: String,
+    /// The identifiers in it.
+    pub ids: Vec<String>,
+    findings: Vec<(u128, u64)>,
+}
+
+impl Batch {
+    /// The SHA-256 of the envelope, by which logs and audits know it.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        Sha256::digest(self.body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Teller {
+    /// What is to be sent of some findings, and which are held for a person that were not before. Nothing that the audit objects
+    /// to is sent.
+    pub fn batch(&mut self, findings: &[Finding], policy: &Policy, now: Time) -> (Batch, Vec<Value>) {
+        if self.hour != now.hour() {
+            (self.hour, self.this_hour) = (now.hour(), 0);
+        }
+        self.told.retain(|_, told| now.seconds_since(told.at) < 2.0 * AGAIN);
+        let room = policy.disclosure.most_per_hour.saturating_sub(self.this_hour) as usize;
+        let mut batch = Batch::default();
+        let mut objects = Vec::new();
+        let mut held = Vec::new();
+        for finding in findings {
+            if matches!(finding.decision, Decision::Withhold(_)) {
+                continue;
+            }
+            let Some(object) = finding::object(finding, policy, now) else { continue };
+            let substance = finding::substance(&object);
+            if finding.decision == Decision::Hold {
+                if self.held.insert(finding.id, substance).is_none() {
+                    held.push(object);
+                }
+                continue;
+            }
+            let is_known = self.told.get(&finding.id).is_some_and(|told| {
+                now.seconds_since(told.at) < if told.substance == substance { AGAIN } else { NOT_AGAIN }
+            });
+            if !is_known && objects.len() < room.min(MOST) {
+                batch.ids.push(id::write(
+                    if object.get("pattern").is_some() { "indicator" } else { "sighting" },
+                    finding.id,
+                ));
+                batch.findings.push((finding.id, substance));
+                objects.push(object);
+            }
+        }
+        if self.held.len() > 4 * MOST * MOST {
+            self.held.clear();
+        }
+        if !objects.is_empty() {
+            if !self.has_told {
+                objects.extend(finding::frame(policy));
+            }
+            let envelope = serde_json::json!({ "objects": objects });
+            if audit::is_clean(&envelope, &policy.disclosure) {
+                batch.body = envelope.to_string();
+            } else {
+                batch = Batch::default();
+            }
+        }
+        (batch, held)
+    }
+
+    /// Notes that a batch was taken.
+    pub fn sent(&mut self, batch: &Batch, now: Time) {
+        self.has_told = true;
+        self.this_hour += batch.findings.len() as u32;
+        for (id, substance) in &batch.findings {
+            self.told.insert(*id, Told { substance: *substance, at: now });
+        }
+    }
+}
