@@ -104,7 +104,7 @@ impl Engine {
         let floor = policy.steps.start_of(alone).unwrap_or_default();
         let score = Score::new(100.0 * probability(known + seen_by_others)).max(floor);
         let action = policy.steps.decide(score, &contributions, seen_by_others).max(alone);
-        self.note(observation, probability(known), found.as_ref(), policy, now);
+        self.note(observation, probability(known), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
         let admitted = policy
             .steps
@@ -123,8 +123,17 @@ impl Engine {
     }
 
     /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to
-    /// them as if it were news.
-    fn note(&mut self, observation: &Observation, sureness: f32, found: Option<&Match>, policy: &Policy, now: Time) {
+    /// them as if it were news. Of its prompt only those parts are noted by which it belongs to a suspected cluster: the others
+    /// may be anybody's words.
+    fn note(
+        &mut self,
+        observation: &Observation,
+        sureness: f32,
+        inherited: &Inherited,
+        found: Option<&Match>,
+        policy: &Policy,
+        now: Time,
+    ) {
         let disclosure = &policy.disclosure;
         if !disclosure.is_on() {
             return;
@@ -147,7 +156,7 @@ impl Engine {
             .into_iter()
             .zip(sketches)
             .filter_map(|((sort, link), sketch)| {
-                let group = groups.get(link as usize).copied().flatten()?;
+                let group = groups.get(link as usize).copied().flatten().filter(|_| inherited.by(link) > 0.0)?;
                 Some(Thing::of_sketch(sort, sketch?, group.id))
             });
         for thing in network.into_iter().chain([client]).chain(templates) {

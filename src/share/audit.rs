@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::disclosure::{Disclosure, Item, steps};
-use super::finding::{EXTENSION, NAMES};
+use super::finding::{DESCRIPTION, EXTENSION, NAMES};
 use super::stix::pattern;
 use super::stix::{Tlp, id, marking, timestamp};
 use crate::judge::watchlist::{Atom, Property};
@@ -81,10 +81,11 @@ const OBJECT: [Rule; 6] = [
     rule("revoked", |value, _| value.is_boolean(), "frame: whether it holds no more"),
 ];
 
-const INDICATOR: [Rule; 16] = [
+const INDICATOR: [Rule; 17] = [
     rule("type", |value, _| is(value, "indicator"), FRAME),
     rule("id", |value, _| is_id(value, "indicator"), "frame: a keyed hash, which tells nothing to others"),
     rule("name", |value, _| NAMES.iter().any(|(_, name, _)| is(value, name)), "frame: one of a few fixed texts"),
+    rule("description", |value, _| is(value, DESCRIPTION), "frame: a fixed text"),
     rule("indicator_types[]", |value, _| is(value, "anomalous-activity"), FRAME),
     rule(
         "pattern",

@@ -187,6 +187,9 @@ pub const NAMES: [(Sort, &str, f64); 5] = [
     (Sort::Closing, "Prompt template that harvests model answers", 60.0),
 ];
 
+/// What every indicator says of itself.
+pub const DESCRIPTION: &str = "Seen with callers who are likely to collect a model's answers to train a copy.";
+
 /// The object that tells a finding, in the version of this minute; `None` if it may not be told.
 #[must_use]
 pub fn object(finding: &Finding, policy: &Policy, now: Time) -> Option<Value> {
@@ -223,6 +226,7 @@ pub fn object(finding: &Finding, policy: &Policy, now: Time) -> Option<Value> {
     let from = hour(now).min(hour(finding.first_seen)).max(month(now));
     for (property, value) in [
         ("name", (*name).into()),
+        ("description", DESCRIPTION.into()),
         ("indicator_types", json!(["anomalous-activity"])),
         ("pattern", pattern(&finding.thing, disclosure, policy.community.as_ref(), now)?.into()),
         ("pattern_type", "stix".into()),

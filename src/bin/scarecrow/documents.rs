@@ -93,7 +93,10 @@ fn search(value: &Value, buffer: Option<u64>, found: &mut Vec<Found>) -> Result<
             if object.contains_key("vm_config") && is_ours(value) {
                 let hands_over_bodies = object.get("allow_on_headers_stop_iteration") == Some(&Value::Bool(true));
                 let policy = configuration(object.get("configuration"))?;
-                found.push(Found { policy, is_route: false, host: Some(Host { hands_over_bodies, buffer }) });
+                // The sharing service has a policy, and no requests.
+                let is_filter = object.get("root_id").and_then(Value::as_str) != Some("scarecrow-share");
+                let host = is_filter.then_some(Host { hands_over_bodies, buffer });
+                found.push(Found { policy, is_route: false, host });
                 return Ok(());
             }
             if let Some(route) = value.pointer("/filter_metadata/scarecrow") {

@@ -1,8 +1,11 @@
 //! `scarecrow share export`
 
 use anyhow::{Context, Result, bail};
+use scarecrow::config::Policy;
+use scarecrow::remember::Time;
 use scarecrow::share::audit;
 use scarecrow::share::finding::{self, Decision, Finding, Why};
+use scarecrow::share::stix::id;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,9 +85,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 const MOST_SHOWN: usize = 40;
 
 /// Shows what was found and what became of it, beside the bundle.
-fn show(findings: &[Finding], policy: &scarecrow::config::Policy, now: scarecrow::remember::Time) {
+fn show(findings: &[Finding], policy: &Policy, now: Time) {
     let mut rows = table(&["finding", "pattern", "confidence", "credentials", "requests", "decision"]);
-    for finding in findings.iter().take(MOST_SHOWN) {
+    let too_few = findings.iter().filter(|finding| finding.decision == Decision::Withhold(Why::TooFew)).count();
+    let shown = findings.iter().filter(|finding| finding.decision != Decision::Withhold(Why::TooFew));
+    for finding in shown.take(MOST_SHOWN) {
         let pattern = finding::pattern(&finding.thing, &policy.disclosure, policy.community.as_ref(), now);
         let decision = match finding.decision {
             Decision::Publish => "told",
@@ -95,9 +100,9 @@ fn show(findings: &[Finding], policy: &scarecrow::config::Policy, now: scarecrow
             Decision::Withhold(Why::NoCommunity) => "not told: no community key",
         };
         rows.add_row([
-            scarecrow::share::stix::id::write("indicator", finding.id),
+            id::write("indicator", finding.id),
             pattern.unwrap_or_else(|| "(sighting)".to_owned()),
-            format!("{}", finding.confidence),
+            finding.confidence.to_string(),
             format!("{:.0}", finding.suspects),
             format!("{:.0}", finding.requests),
             decision.to_owned(),
@@ -107,5 +112,15 @@ fn show(findings: &[Finding], policy: &scarecrow::config::Policy, now: scarecrow
         anstream::eprintln!("Nothing to tell: no request scored {} or more.", policy.disclosure.note_from.value());
     } else {
         anstream::eprintln!("{rows}");
+        let more = findings.len() - too_few;
+        if more > MOST_SHOWN {
+            anstream::eprintln!("and {} more", more - MOST_SHOWN);
+        }
+        if too_few > 0 {
+            let floor = policy.disclosure.least_credentials;
+            anstream::eprintln!(
+                "{too_few} more are not told: fewer than {floor} suspected credentials are behind them."
+            );
+        }
     }
 }
