@@ -14,7 +14,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -78,7 +78,10 @@ bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a 
 	@$(PYTHON) -m bench.cost $(BENCH)
 
 bench-engine: ## Measure the engine, the JSON scanner and the reading of prompts natively
-	@cargo bench --bench engine --bench json --bench prompt
+	@cargo bench --bench engine --bench json --bench prompt --bench watchlist
+
+bench-sharing: $(WASM) $(VENV)/installed ## Measure what a feed of a million indicators takes in a real Envoy
+	@$(PYTHON) -m bench.sharing $(BENCH)
 
 bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
 	@$(PYTHON) -m bench.scan $(BENCH)

@@ -1,8 +1,9 @@
 //! Sorted keys with a value each, laid out in bytes as they are shared: whoever receives them looks keys up without building
 //! anything.
 //!
-//! The leading bits of a key lead through a directory to the few keys that begin alike, and a binary search ends there: two or
-//! three cache misses among a million keys. Keys that all begin alike cost a binary search over all of them.
+//! The leading bits of a key lead through a directory to the few keys that begin alike, and a binary search ends there: two
+//! cache misses among a million keys, as a key and its value stand side by side. Keys that all begin alike cost a binary search
+//! over all of them.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -15,7 +16,7 @@ pub trait Key: Copy + Ord {
     fn read(bytes: &[u8]) -> Option<Self>;
     /// Appends it.
     fn write(self, to: &mut Vec<u8>);
-    /// Its leading bits, up to 16.
+    /// Its leading bits, up to 31.
     fn leading(self, bits: u32) -> usize;
 }
 
@@ -46,15 +47,14 @@ key!(u128);
 /// Keys that begin alike are about so many.
 const ALIKE: usize = 8;
 /// The directory goes by so many leading bits at most.
-const MOST_BITS: u32 = 16;
+const MOST_BITS: u32 = 18;
 
 /// Where an index lies in the bytes that hold it.
 #[derive(Clone, Debug)]
 pub struct Index<K> {
     bits: u32,
     directory: Range<usize>,
-    keys: Range<usize>,
-    values: Range<usize>,
+    rows: Range<usize>,
     kind: PhantomData<K>,
 }
 
@@ -64,6 +64,9 @@ pub fn number(bytes: &[u8], range: &Range<usize>, index: usize) -> Option<u32> {
 }
 
 impl<K: Key> Index<K> {
+    /// A key and its value.
+    const ROW: usize = K::SIZE + 4;
+
     /// Appends an index of keys, which have to be sorted.
     pub fn write(sorted: &[(K, u32)], to: &mut Vec<u8>) {
         let bits = (sorted.len() / ALIKE).max(1).ilog2().min(MOST_BITS);
@@ -77,10 +80,8 @@ impl<K: Key> Index<K> {
             }
             (below as u32).write(to);
         }
-        for (key, _) in sorted {
+        for (key, value) in sorted {
             key.write(to);
-        }
-        for (_, value) in sorted {
             value.write(to);
         }
     }
@@ -99,18 +100,18 @@ impl<K: Key> Index<K> {
             return None;
         }
         let directory = part(((1 << bits) + 1) * 4)?;
-        let keys = part(count.checked_mul(K::SIZE)?)?;
-        let values = part(count.checked_mul(4)?)?;
-        Some(Self { bits, directory, keys, values, kind: PhantomData })
+        let rows = part(count.checked_mul(Self::ROW)?)?;
+        Some(Self { bits, directory, rows, kind: PhantomData })
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.values.len() / 4
+        self.rows.len() / Self::ROW
     }
 
-    fn key(&self, bytes: &[u8], index: usize) -> Option<K> {
-        K::read(bytes.get(self.keys.clone())?.get(index * K::SIZE..)?)
+    fn row(&self, bytes: &[u8], index: usize) -> Option<(K, u32)> {
+        let row = bytes.get(self.rows.clone())?.get(index.checked_mul(Self::ROW)?..)?;
+        Some((K::read(row)?, u32::read(row.get(K::SIZE..)?)?))
     }
 
     /// How many keys lie before the first for which `is_behind` holds, among those that begin like `key`.
@@ -120,7 +121,7 @@ impl<K: Key> Index<K> {
         let (mut low, mut high) = (bound(leading), bound(leading + 1).min(self.len()));
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.key(bytes, middle).is_none_or(&is_behind) {
+            if self.row(bytes, middle).is_none_or(|(key, _)| is_behind(key)) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -132,19 +133,19 @@ impl<K: Key> Index<K> {
     /// The value of the last key up to this one.
     pub fn at_or_before(&self, bytes: &[u8], key: K) -> Option<u32> {
         let behind = self.position(bytes, key, |other| other > key);
-        number(bytes, &self.values, behind.checked_sub(1)?)
+        self.row(bytes, behind.checked_sub(1)?).map(|(_, value)| value)
     }
 
     /// The value of this key.
     pub fn at(&self, bytes: &[u8], key: K) -> Option<u32> {
         let index = self.position(bytes, key, |other| other >= key);
-        if self.key(bytes, index)? == key { number(bytes, &self.values, index) } else { None }
+        self.row(bytes, index).filter(|(other, _)| *other == key).map(|(_, value)| value)
     }
 
     /// Keys with their values, from the first that is not before this one.
     pub fn from<'a>(&'a self, bytes: &'a [u8], key: K) -> impl Iterator<Item = (K, u32)> + 'a {
         let start = self.position(bytes, key, move |other| other >= key);
-        (start..).map_while(|index| Some((self.key(bytes, index)?, number(bytes, &self.values, index)?)))
+        (start..).map_while(|index| self.row(bytes, index))
     }
 }
 

@@ -84,20 +84,21 @@ impl Watch {
             return None;
         }
         let shown = self.shown(observation, trust, community, now);
-        let mut found: [Option<Match>; MOST_SOURCES] = [None; MOST_SOURCES];
+        // The loudest of each source. Takes no room until something is found.
+        let mut found: Vec<Match> = Vec::new();
         let list = &self.list;
         list.find(&shown, |indicator, is_broad| {
             let Some(found_match) = trust.weigh(list, &indicator, is_broad, now) else { return };
-            if let Some(best) = found.get_mut(found_match.source)
-                && best.is_none_or(|best| best.rank() < found_match.rank())
-            {
-                *best = Some(found_match);
+            match found.iter_mut().find(|best| best.source == found_match.source) {
+                Some(best) if best.rank() < found_match.rank() => *best = found_match,
+                Some(_) => {}
+                None => found.push(found_match),
             }
         });
         let caller = observation.subject().id;
         self.callers.add(now, caller);
         let mut loudest: Option<Match> = None;
-        for found_match in found.into_iter().flatten() {
+        for found_match in found {
             if self.is_too_much(&found_match, trust, caller, now) {
                 self.matches.suspended += 1;
             } else if found_match.effect == Effect::Count {
@@ -176,9 +177,6 @@ impl Watch {
         place.1
     }
 }
-
-/// Sources that a policy may name.
-pub const MOST_SOURCES: usize = 16;
 
 impl Match {
     /// What speaks louder: that it does at all, then the action it takes, then how likely it makes harvesting.
