@@ -412,3 +412,133 @@ fn escape(value: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_795_564_800_000_000_000);
+
+    fn feed() -> Feed {
+        let server = Server::new("hub".into(), "".into(), "/a/collections/c/".into(), Login::None);
+        Feed { server, poll_every: 60.0, whole_every: 3_600.0, page: 100, most: 1_000 }
+    }
+
+    fn page(body: &str) -> Answer<'_> {
+        Answer { status: 200, content_type: MEDIA_TYPE, body: body.as_bytes(), ..Answer::default() }
+    }
+
+    /// Asks, and takes an answer. Returns what was asked and what came of it.
+    fn turn(reading: &mut Reading, answer: &Answer<'_>, now: Time) -> (String, Step) {
+        let question = reading.ask(&feed(), now).expect("it is time to ask");
+        assert_eq!(reading.ask(&feed(), now), None, "one question at a time");
+        (question.path, reading.answer(answer, &feed(), 0.5, now, &mut |_| true))
+    }
+
+    #[test]
+    fn pages_are_read_to_their_end_and_then_only_what_is_new() {
+        let mut reading = Reading::default();
+        let first = "/a/collections/c/objects/?limit=100&match%5Btype%5D=indicator,sighting";
+        let (path, step) = turn(&mut reading, &page(r#"{"objects":[{}],"more":true,"next":"a b"}"#), NOW);
+        assert_eq!((path.as_str(), step), (first, Step::Page));
+        assert!(!reading.is_settled());
+        let last = Answer { last_added: Some("2026-11-24T00:00:00.000001Z"), ..page(r#"{"objects":[{}]}"#) };
+        let (path, step) = turn(&mut reading, &last, NOW);
+        assert_eq!((path, step), (format!("{first}&next=a%20b"), Step::End { whole: true }));
+        assert!(reading.is_settled() && reading.changed);
+        assert_eq!(reading.ask(&feed(), NOW.plus_seconds(50.0)), None, "not before its time");
+        let (path, step) = turn(&mut reading, &page("{}"), NOW.plus_seconds(70.0));
+        let after = "&added_after=2026-11-24T00:00:00.000001Z";
+        assert_eq!((path, step), (format!("{first}{after}"), Step::End { whole: false }));
+        // From time to time all of it is read again.
+        let question = reading.ask(&feed(), NOW.plus_seconds(4_000.0)).unwrap();
+        assert_eq!((question.path.as_str(), question.begins), (first, true));
+    }
+
+    #[test]
+    fn pages_without_a_number_go_on_by_time() {
+        let mut reading = Reading::default();
+        let more = Answer { last_added: Some("2026-11-24T00:00:00Z"), ..page(r#"{"objects":[{}],"more":true}"#) };
+        assert_eq!(turn(&mut reading, &more, NOW).1, Step::Page);
+        let (path, step) = turn(&mut reading, &more, NOW);
+        assert!(path.ends_with("&added_after=2026-11-24T00:00:00Z"), "{path}");
+        assert_eq!(step, Step::Failed(Failure::Endless), "it does not go on");
+    }
+
+    #[test]
+    fn what_was_read_before_a_failure_is_not_read_again() {
+        let mut reading = Reading::default();
+        let more = r#"{"objects":[{}],"more":true,"next":"2"}"#;
+        turn(&mut reading, &Answer { last_added: Some("2026-11-24T00:00:00Z"), ..page(more) }, NOW);
+        let (_, step) = turn(&mut reading, &Answer::default(), NOW);
+        assert_eq!(step, Step::Failed(Failure::NoAnswer));
+        let question = reading.ask(&feed(), NOW.plus_seconds(100.0)).unwrap();
+        assert!(question.path.ends_with("added_after=2026-11-24T00:00:00Z") && !question.begins, "{question:?}");
+    }
+
+    #[test]
+    fn failures_are_told_apart_and_wait_longer_each_time() {
+        let html = Answer { content_type: "text/html", ..page("<html>") };
+        for (answer, failure, least) in [
+            (Answer::default(), Failure::NoAnswer, 45.0),
+            (Answer { status: 301, ..page("") }, Failure::Redirected(301), 45.0),
+            (Answer { status: 401, ..page("") }, Failure::Refused(401), 225.0),
+            (Answer { status: 403, ..page("") }, Failure::Refused(403), 225.0),
+            (Answer { status: 404, ..page("") }, Failure::NotFound(404), 45.0),
+            (Answer { status: 406, ..page("") }, Failure::OtherLanguage, 45.0),
+            (Answer { status: 429, retry_after: Some(600.0), ..page("") }, Failure::TooMany, 450.0),
+            (Answer { status: 503, retry_after: Some(-5.0), ..page("") }, Failure::Broken(503), 45.0),
+            (Answer { status: 503, retry_after: Some(f64::NAN), ..page("") }, Failure::Broken(503), 45.0),
+            (html, Failure::OtherLanguage, 45.0),
+            (page("<html>"), Failure::Malformed, 45.0),
+            (page(r#"{"objects":["#), Failure::Malformed, 45.0),
+            (Answer { is_too_large: true, ..page("") }, Failure::TooLarge, 45.0),
+        ] {
+            let mut reading = Reading::default();
+            let mut waits = Vec::new();
+            let mut now = NOW;
+            for _ in 0..14 {
+                assert_eq!(turn(&mut reading, &answer, now).1, Step::Failed(failure), "{answer:?}");
+                waits.push(reading.due.seconds_since(now));
+                now = reading.due;
+            }
+            assert!(waits[0] >= least, "{failure:?}: {waits:?}");
+            assert!(waits.is_sorted() && waits[13] <= 1.25 * LONGEST_WAIT, "{failure:?}: {waits:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+        let mut reading = Reading::default();
+        turn(&mut reading, &Answer { is_too_large: true, ..page("") }, NOW);
+        let question = reading.ask(&feed(), NOW.plus_seconds(100.0)).unwrap();
+        assert!(question.path.contains("limit=25&"), "{}", question.path);
+    }
+
+    #[test]
+    fn pages_without_an_end_are_given_up() {
+        let mut reading = Reading::default();
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let body = format!(r#"{{"objects":[],"more":true,"next":"{turns}"}}"#);
+            match turn(&mut reading, &page(&body), NOW).1 {
+                Step::Page => assert!(turns < 1_000),
+                step => break assert_eq!(step, Step::Failed(Failure::Endless)),
+            }
+        }
+    }
+
+    #[test]
+    fn logins_come_from_the_environment() {
+        let variable = |name: &str| (name == "KEY").then(|| "user:pass\n".to_owned());
+        for (bearer, basic, expected) in [
+            ("KEY", "", Some("Bearer user:pass")),
+            ("", "KEY", Some("Basic dXNlcjpwYXNz")),
+            ("", "", None),
+            ("OTHER", "", None),
+        ] {
+            assert_eq!(Login::new(bearer.into(), basic.into()).header(variable).as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Whatever this host saw, nothing can leave that the policy does not list.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use ahash::RandomState;
+use proptest::prelude::*;
+use scarecrow::config::Policy;
+use scarecrow::judge::watchlist::Community;
+use scarecrow::observe::{Kind, Secret};
+use scarecrow::remember::clue::{Sort, Thing};
+use scarecrow::remember::{Member, Memory, Time};
+use scarecrow::share::audit;
+use scarecrow::share::disclosure::Item;
+use scarecrow::share::finding::{self, Decision, Why};
+use scarecrow::share::stix::Tlp;
+use scarecrow::share::teller::Teller;
+use serde_json::{Value, json};
+
+const NOW: Time = Time(1_795_564_800_000_000_000);
+const LEAST: u32 = 10;
+
+fn policy(disclosure: &Value) -> Policy {
+    let policy = Policy::new(&json!({ "disclosure": disclosure }), &Secret::new(b"a secret for the tests")).unwrap();
+    policy.in_community(Community::new(b"a key for the tests").as_ref())
+}
+
+/// Memory of a number of suspects, and honest members besides, with something in common.
+fn seen(things: &[(Thing, u32, u32)], policy: &Policy) -> Memory {
+    let mut memory = Memory::new(4_096, RandomState::with_seeds(1, 2, 3, 4));
+    for (thing, suspects, honest) in things {
+        let group = match thing.sort() {
+            Some(Sort::Network) => {
+                let (bytes, length) = thing.address().network(24, 48);
+                policy.lens.secret.principal(Kind::Network, &bytes[..length]).id
+            }
+            _ => thing.value() as u64,
+        };
+        for member in 0..suspects + honest {
+            let id = u64::from(member) + 1;
+            memory.change_group(group, NOW, |group| group.request(NOW, &Member { id, ..Member::default() }));
+            if member < *suspects {
+                memory.note_clue(*thing, id, 0.97, NOW);
+            }
+        }
+    }
+    memory
+}
+
+fn all_things() -> Vec<Thing> {
+    vec![
+        Thing::of_network("203.0.113.0/24".parse().unwrap()),
+        Thing::of_network("2001:db8:7::/48".parse().unwrap()),
+        Thing::new(Sort::Client, 0, 77),
+        Thing::of_sketch(Sort::System, 0xfeed, 78),
+        Thing::of_sketch(Sort::Opening, 0xbeef, 79),
+        Thing::new(Sort::Indicator, 0, 0x8e2e_2d2b_17d4_4cbf_938f_98ee_46b3_cd3f),
+    ]
+}
+
+fn objects(memory: &Memory, policy: &Policy) -> Vec<Value> {
+    let findings = finding::findings(memory, policy, NOW);
+    let told = findings.iter().filter(|finding| finding.decision == Decision::Publish);
+    told.filter_map(|finding| finding::object(finding, policy, NOW)).collect()
+}
+
+/// Every path in a value.
+fn paths(value: &Value, at: String, to: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| paths(value, format!("{at}/{name}"), to)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| paths(value, format!("{at}/{index}"), to))
+        }
+        _ => to.push(at),
+    }
+}
+
+#[test]
+fn by_default_nothing_leaves() {
+    let policy = policy(&json!({}));
+    let things: Vec<_> = all_things().into_iter().map(|thing| (thing, 1_000, 0)).collect();
+    assert!(finding::findings(&seen(&things, &policy), &policy, NOW).is_empty());
+    assert_eq!(policy.disclosure.tlp, Tlp::Amber);
+}
+
+#[test]
+fn a_finding_needs_credentials_enough_and_few_honest_ones_beside_them() {
+    let policy = policy(&json!({"fields": ["network", "client", "template"]}));
+    let network = |number: u8| Thing::of_network(format!("203.0.{number}.0/24").parse().unwrap());
+    for (suspects, honest, expected) in [
+        (100, 0, Decision::Publish),
+        (100, 60, Decision::Hold),
+        (100, 900, Decision::Withhold(Why::Unsure)),
+        (5, 0, Decision::Withhold(Why::TooFew)),
+    ] {
+        let memory = seen(&[(network(1), suspects, honest)], &policy);
+        let findings = finding::findings(&memory, &policy, NOW);
+        assert_eq!(findings[0].decision, expected, "{suspects} of {}: {findings:?}", suspects + honest);
+    }
+}
+
+#[test]
+fn a_person_decides_what_is_held() {
+    let memory = |policy: &Policy| seen(&[(Thing::of_network("203.0.113.0/24".parse().unwrap()), 100, 60)], policy);
+    let held = policy(&json!({"fields": ["network"]}));
+    let finding = finding::findings(&memory(&held), &held, NOW)[0];
+    assert_eq!(finding.decision, Decision::Hold);
+    let id = scarecrow::share::stix::id::write("indicator", finding.id);
+    for (list, decision) in [("approved", Decision::Publish), ("withdrawn", Decision::Withhold(Why::Withdrawn))] {
+        let policy = policy(&json!({"fields": ["network"], list: [id]}));
+        assert_eq!(finding::findings(&memory(&policy), &policy, NOW)[0].decision, decision, "{list}");
+    }
+}
+
+#[test]
+fn what_was_told_is_told_again_only_when_it_has_changed_or_grown_old() {
+    let policy = policy(&json!({"fields": ["network", "cluster_size"], "most_per_hour": 3}));
+    let network = |number: u8| Thing::of_network(format!("203.0.{number}.0/24").parse().unwrap());
+    let things: Vec<_> = (0..5).map(|number| (network(number), 20, 0)).collect();
+    let memory = seen(&things, &policy);
+    let mut teller = Teller::default();
+    let mut tell = |now: Time| {
+        let findings = finding::findings(&memory, &policy, now);
+        let (batch, held) = teller.batch(&findings, &policy, now);
+        assert!(held.is_empty());
+        teller.sent(&batch, now);
+        assert!(batch.ids.is_empty() || batch.hash().len() == 64);
+        batch.ids.len()
+    };
+    assert_eq!(tell(NOW), 3, "as many as an hour may have");
+    assert_eq!(tell(NOW.plus_seconds(60.0)), 0);
+    assert_eq!(tell(NOW.plus_seconds(3_600.0)), 2, "the rest in the next hour");
+    assert_eq!(tell(NOW.plus_seconds(7_300.0)), 0, "nothing has changed");
+}
+
+#[test]
+fn an_object_has_the_same_identifier_whoever_starts_anew_and_another_for_another_operator() {
+    let disclosure = json!({"fields": ["network"]});
+    let things = [(Thing::of_network("203.0.113.0/24".parse().unwrap()), 20, 0)];
+    let id = |policy: &Policy| objects(&seen(&things, policy), policy)[0]["id"].clone();
+    assert_eq!(id(&policy(&disclosure)), id(&policy(&disclosure)));
+    let other = Policy::new(&json!({ "disclosure": disclosure }), &Secret::new(b"another secret")).unwrap();
+    assert_ne!(id(&policy(&disclosure)), id(&other));
+}
+
+#[test]
+fn planted_fields_are_found() {
+    let policy = policy(&json!({"fields": ["network", "seen"], "member": "Edge A"}));
+    let memory = seen(&[(Thing::of_network("203.0.113.0/24".parse().unwrap()), 20, 0)], &policy);
+    let clean = objects(&memory, &policy);
+    assert!(audit::is_clean(&json!(clean), &policy.disclosure));
+    for (path, value) in [
+        ("/description", json!("asks: what is the capital of France")),
+        ("/name", json!("ACME Corporation")),
+        ("/labels", json!(["customer:acme"])),
+        ("/x_customer", json!("acme")),
+        ("/x_prices", json!({"gpt": 0.01})),
+        ("/pattern", json!("[ipv4-addr:value = '203.0.113.7'] AND [llm-api-client:user_agent = 'acme/1']")),
+        ("/pattern", json!("[ipv4-addr:value='203.0.113.0/24']")),
+        ("/pattern", json!("[llm-api-client:profile = 'client:000000000000004d']")),
+        ("/pattern", json!("[llm-api-client:principal = 'credential:000000000000004d']")),
+        ("/pattern", json!("[llm-api-client:user_agent = 'acme-invoices/3']")),
+        ("/confidence", json!(80.5)),
+        ("/valid_from", json!("2026-11-25T01:02:03.004Z")),
+        ("/id", json!("indicator--8E2E2D2B-17D4-4CBF-938F-98EE46B3CD3F")),
+        ("/object_marking_refs", json!([Tlp::Clear.id()])),
+        ("/external_references", json!([{"source_name": "mitre-atlas", "description": "acme"}])),
+        ("/extensions/x", json!({"requests": 17})),
+        ("/granular_markings", json!([])),
+        ("/created_by_ref", json!("identity--acme")),
+        ("/lang", json!("en")),
+    ] {
+        let mut object = clean[0].clone();
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[name] = value.clone();
+        assert!(!audit::is_clean(&json!([object]), &policy.disclosure), "{path}: {value}");
+    }
+    for object in [
+        json!({"type": "observed-data", "id": "observed-data--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}),
+        json!({"type": "marking-definition", "id": Tlp::Amber.id(), "name": "acme"}),
+        json!({"type": "identity", "id": "identity--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "name": "ACME"}),
+        json!("text"),
+        json!(null),
+    ] {
+        assert!(!audit::is_clean(&json!({"objects": [object]}), &policy.disclosure), "{object}");
+    }
+    assert!(!audit::is_clean(&json!({"type": "bundle", "x": 1, "objects": []}), &policy.disclosure));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn nothing_outside_the_list_can_appear_in_a_bundle(
+        listed in proptest::sample::subsequence(Item::NAMES.to_vec(), 0..=Item::NAMES.len()),
+        counts in proptest::collection::vec((0u32..40, 0u32..10), 6),
+        member in proptest::option::of("[A-Z][a-z]{2,9}"),
+        tlp in proptest::sample::select(vec!["clear", "green", "amber", "amber+strict", "red"]),
+        publish_from in 0u32..100,
+    ) {
+        let disclosure = json!({
+            "fields": listed, "member": member.unwrap_or_default(), "tlp": tlp, "publish_from": publish_from,
+            "least_credentials": LEAST,
+        });
+        let policy = policy(&disclosure);
+        let things: Vec<_> = all_things().into_iter().zip(counts).map(|(thing, (suspects, honest))| (thing, suspects, honest)).collect();
+        let memory = seen(&things, &policy);
+        let objects = objects(&memory, &policy);
+        let all = [objects.clone(), finding::frame(&policy)].concat();
+        prop_assert!(audit::is_clean(&finding::bundle(&all), &policy.disclosure), "{:#?}",
+            audit::audit(&finding::bundle(&all), &policy.disclosure).into_iter().filter(|f| f.rule.is_err()).collect::<Vec<_>>());
+
+        // The same said without the audit: each thing that may be told leaves its mark in a way of its own.
+        let text = Value::from(objects.clone()).to_string();
+        for (item, marks) in [
+            ("network", &["-addr:value"][..]),
+            ("network_token", &["llm-keyed-observable"]),
+            ("client", &["llm-api-client"]),
+            ("template", &["llm-prompt-template"]),
+            ("sightings", &["sighting_of_ref"]),
+            ("cluster_size", &["credentials_at_least"]),
+            ("requests", &["requests_at_least", "\"count\""]),
+            ("seen", &["first_seen", "last_seen"]),
+        ] {
+            if !listed.contains(&item) {
+                prop_assert!(marks.iter().all(|mark| !text.contains(mark)), "{item}: {text}");
+            }
+        }
+        // Nothing is told that fewer credentials than the floor are behind; sketches of counts err by a third at most.
+        let most = things.iter().map(|(_, suspects, _)| *suspects).max().unwrap_or(0);
+        prop_assert!(objects.is_empty() || f64::from(most) * 4.0 / 3.0 >= f64::from(LEAST));
+
+        // And nothing can be added to it.
+        if let Some(object) = objects.first() {
+            let mut found = Vec::new();
+            paths(object, String::new(), &mut found);
+            for path in found {
+                let mut planted = object.clone();
+                *planted.pointer_mut(&path).unwrap() = json!("a customer's name");
+                prop_assert!(!audit::is_clean(&json!([planted]), &policy.disclosure), "{path}");
+            }
+        }
+    }
+}
