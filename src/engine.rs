@@ -395,6 +395,47 @@ mod tests {
         }
     }
 
+    /// A watchlist with one network of a source that stands in the policy.
+    fn watch(bench: &mut Bench, confidence: u8) {
+        use crate::judge::watchlist::{Atom, Builder, Indicator, Watchlist};
+        let now = (START.0 / 1_000_000_000) as u32;
+        let indicator = Indicator { id: 7, source: 0, confidence, from: 0, confirmed: now, until: u32::MAX };
+        let mut builder = Builder::default();
+        builder.add(indicator, [[Atom::Network("192.0.2.0/24".parse().unwrap())]]);
+        let hash = bench.policy.trust.sources[0].hash();
+        bench.engine.watch_mut().set(std::rc::Rc::new(Watchlist::open(builder.finish(&[hash]).0).unwrap()));
+    }
+
+    #[test]
+    fn a_match_alone_is_worth_what_it_is_believed_and_adds_to_evidence_of_our_own() {
+        for (source, confidence, action, score) in [
+            (r#"{"name": "hub", "trust": 0.5}"#, 80, Action::Tag, 40.0..42.0),
+            (r#"{"name": "hub", "trust": 0.5}"#, 40, Action::Pass, 20.0..22.0),
+            (r#"{"name": "hub", "trust": 1}"#, 100, Action::Throttle, 98.9..99.2),
+            (r#"{"name": "hub", "trust": 0.1, "alone": "throttle"}"#, 50, Action::Throttle, 85.0..85.1),
+            (r#"{"name": "hub", "trust": 0.1, "alone": "reject"}"#, 50, Action::Reject, 95.0..95.1),
+            (r#"{"name": "hub", "trust": 1, "effect": "count"}"#, 100, Action::Pass, 0.0..1.0),
+        ] {
+            let mut bench = Bench::new(&format!(r#"{{"indicators": {{"sources": [{source}]}}}}"#));
+            watch(&mut bench, confidence);
+            let verdict = bench.send("Bearer stranger", 1.0);
+            assert_eq!(verdict.action, action, "{source}: {verdict:?}");
+            assert!(score.contains(&verdict.score.value()), "{source}: {verdict:?}");
+            let is_named = verdict.reasons.to_string().starts_with("indicator--00000000-0000-0000-0000-000000000007=");
+            assert_eq!(is_named, !source.contains("count"), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_speaks_against_everybody_is_only_counted() {
+        let mut bench = Bench::new(r#"{"indicators": {"sources": [{"name": "hub", "alone": "reject"}]}}"#);
+        watch(&mut bench, 100);
+        let actions: Vec<Action> = (0..60).map(|i| bench.send(&format!("Bearer {i}"), i.into()).action).collect();
+        assert_eq!((actions[0], actions[59]), (Action::Reject, Action::Pass));
+        let matches = bench.engine.watch_mut().take_matches();
+        assert!(matches.suspended > 30 && matches.used < 30, "{matches:?}");
+    }
+
     #[test]
     fn volume_and_rhythm_alone_never_throttle_by_default() {
         let mut bench = Bench::new("");

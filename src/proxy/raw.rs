@@ -233,7 +233,6 @@ pub fn call(cluster: &str, headers: &[(&str, String)], body: &[u8], timeout_mill
 }
 
 /// Takes the place of the SDK's callback (see `exports.py`), which knows only of calls that the SDK made.
-#[cfg(target_arch = "wasm32")]
 #[unsafe(no_mangle)]
 extern "C" fn scarecrow_on_http_call_response(
     _context: u32,

@@ -2,7 +2,7 @@
 //! microsecond.
 //!
 //! It is one piece of bytes, built in one place and read as it is in all others: sorted keys under directories
-//! ([`index`]). A clause is found by the least common of its atoms, and the others are then compared one by one.
+//! (module `index`). A clause is found by the least common of its atoms, and the others are then compared one by one.
 
 pub mod atom;
 pub mod build;

@@ -1,7 +1,8 @@
 //! STIX patterns (STIX 2.1, section 9), as far as one request can decide them.
 //!
 //! A pattern is read whole, by its grammar, and then reduced to clauses: lists of [`Atom`]s, of which one has to be shown
-//! completely. What one request cannot decide is refused and never guessed: other objects, negations, inequalities, regular
+//! completely. Alternatives that one request cannot decide are left out, and what is left of a pattern without any is refused,
+//! never guessed: other objects, negations, inequalities, regular
 //! expressions, sequences and repetitions.
 
 mod grammar;
@@ -89,13 +90,18 @@ pub fn compile(text: &str) -> Result<Vec<Clause>, Refusal> {
 fn clauses(expression: &Expression<'_>) -> Result<Vec<Clause>, Refusal> {
     match expression {
         Expression::Compare(comparison) => alternatives(comparison),
+        // An alternative that cannot be decided takes nothing from the others: each is enough.
         Expression::Any(parts) => {
-            let mut all = Vec::new();
+            let (mut all, mut refused) = (Vec::new(), None);
             for part in parts {
-                all.extend(clauses(part)?);
+                match clauses(part) {
+                    Ok(more) => all.extend(more),
+                    Err(Refusal::TooLarge) => return Err(Refusal::TooLarge),
+                    Err(refusal) => refused = Some(refusal),
+                }
                 bounded(&all)?;
             }
-            Ok(all)
+            refused.filter(|_| all.is_empty()).map_or(Ok(all), Err)
         }
         Expression::All(parts) => together(parts),
     }
@@ -255,6 +261,8 @@ mod tests {
                 vec![vec![a], vec![b, system(1)]],
             ),
             ("[ipv4-addr:value = '198.51.100.7'] REPEATS 1 TIMES", vec![vec![a]]),
+            ("[ipv4-addr:value = '198.51.100.7' OR domain-name:value = 'example.org']", vec![vec![a]]),
+            ("[domain-name:value = 'example.org'] OR [ipv4-addr:value = '198.51.100.7']", vec![vec![a]]),
             ("[llm-prompt-template:sketch = '00000000000000ff']", vec![vec![Atom::Sketch(0xff, 0)]]),
             (
                 "[llm-prompt-template:sketch = '00000000000000ff' AND llm-prompt-template:distance <= 3]",
@@ -280,6 +288,7 @@ mod tests {
                 Refusal::OtherObject,
             ),
             ("[domain-name:value = 'example.org']", Refusal::OtherObject),
+            ("[domain-name:value = 'example.org' AND ipv4-addr:value = '198.51.100.7']", Refusal::OtherObject),
             ("[network-traffic:dst_ref.value = '198.51.100.7']", Refusal::OtherObject),
             ("[llm-prompt-template:distance <= 3]", Refusal::OtherObject),
             ("[ipv4-addr:value != '198.51.100.7']", Refusal::OtherComparison),
