@@ -11,6 +11,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import httpx
+import jsonschema
 import pytest
 import stix2
 import stix2validator
@@ -177,6 +178,11 @@ def test_what_one_edge_saw_tags_the_first_request_at_another(taxii, edge, fields
     (hub.folder / "policy.yaml").write_text(yaml.safe_dump({"disclosure": telling}))
     audited = command("audit", str(hub.folder / "bundle.json"), "--config", str(hub.folder / "policy.yaml"))
     assert audited.returncode == 0, audited.stdout
+
+    schema = json.loads((ROOT / "docs/stix/schema.json").read_text())
+    extension = json.loads((ROOT / "docs/stix/extension-definition.json").read_text())["id"]
+    for entry in told.values():
+        jsonschema.validate(entry["extensions"][extension], schema | {"oneOf": [{"$ref": "#/$defs/indicator-properties"}]})
 
     # What is withdrawn passes again.
     for identifier in told:

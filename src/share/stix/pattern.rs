@@ -114,7 +114,7 @@ fn bounded(clauses: &[Clause]) -> Result<(), Refusal> {
 
 /// What holds together: every choice of one alternative of each part. How far a sketch may be away stands beside it.
 fn together(parts: &[Expression<'_>]) -> Result<Vec<Clause>, Refusal> {
-    let mut distance = None;
+    let (mut distance, mut family) = (None, None);
     let mut all: Vec<Clause> = vec![Vec::new()];
     for part in parts {
         if let Expression::Compare(comparison) = part
@@ -123,12 +123,25 @@ fn together(parts: &[Expression<'_>]) -> Result<Vec<Clause>, Refusal> {
             distance = Some(farthest(comparison)?);
             continue;
         }
+        if let Expression::Compare(comparison) = part
+            && comparison.path == SOURCE_TYPE
+        {
+            family = Some(source_family(comparison)?);
+            continue;
+        }
         let next = clauses(part)?;
         if all.len().saturating_mul(next.len()) > MOST_CLAUSES {
             return Err(Refusal::TooLarge);
         }
         all = all.iter().flat_map(|before| next.iter().map(move |more| [&before[..], more].concat())).collect();
         bounded(&all)?;
+    }
+    // The type of a source is said by its address already, and has to be the same.
+    let is_of = |atom: &Atom, is_ipv4| matches!(atom, Atom::Network(block) if block.is_ipv4() == is_ipv4);
+    if let Some(is_ipv4) = family
+        && !all.iter().all(|clause| clause.iter().any(|atom| is_of(atom, is_ipv4)))
+    {
+        return Err(Refusal::OtherObject);
     }
     if let Some(distance) = distance {
         let mut sketches = 0;
@@ -144,6 +157,21 @@ fn together(parts: &[Expression<'_>]) -> Result<Vec<Clause>, Refusal> {
         }
     }
     Ok(all)
+}
+
+/// As MISP writes it, beside the address.
+const SOURCE_TYPE: &str = "network-traffic:src_ref.type";
+
+/// Whether a source is one of IPv4.
+fn source_family(comparison: &Comparison<'_>) -> Result<bool, Refusal> {
+    match (comparison.operator, comparison.constants.as_slice()) {
+        (Operator::Equal, [Constant::Text(text)]) => match &**text {
+            "ipv4-addr" => Ok(true),
+            "ipv6-addr" => Ok(false),
+            _ => Err(Refusal::OtherObject),
+        },
+        _ => Err(Refusal::OtherComparison),
+    }
 }
 
 const DISTANCE: &str = "llm-prompt-template:distance";
@@ -166,7 +194,9 @@ const PATHS: &[(&str, Read)] = &[
     ("ipv6-addr:value", |value| network(value, false)),
     ("network-traffic:src_ref.value", |value| Some(Atom::Network(value.text()?.parse().ok()?))),
     ("autonomous-system:number", |value| {
-        let number = u32::try_from(value.integer()?).ok()?;
+        // A number, which MISP writes as text.
+        let number = value.integer().or_else(|| value.text()?.parse().ok());
+        let number = u32::try_from(number?).ok()?;
         Some(Atom::Exact(Property::AutonomousSystem, atom::number(Property::AutonomousSystem, number.into())))
     }),
     ("network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'", user_agent),
@@ -263,6 +293,11 @@ mod tests {
             ("[ipv4-addr:value = '198.51.100.7'] REPEATS 1 TIMES", vec![vec![a]]),
             ("[ipv4-addr:value = '198.51.100.7' OR domain-name:value = 'example.org']", vec![vec![a]]),
             ("[domain-name:value = 'example.org'] OR [ipv4-addr:value = '198.51.100.7']", vec![vec![a]]),
+            (
+                "[network-traffic:src_ref.type = 'ipv4-addr' AND network-traffic:src_ref.value = '198.51.100.7']",
+                vec![vec![a]],
+            ),
+            ("[autonomous-system:number = '64500']", vec![vec![system(64_500)]]),
             ("[llm-prompt-template:sketch = '00000000000000ff']", vec![vec![Atom::Sketch(0xff, 0)]]),
             (
                 "[llm-prompt-template:sketch = '00000000000000ff' AND llm-prompt-template:distance <= 3]",
@@ -291,6 +326,15 @@ mod tests {
             ("[domain-name:value = 'example.org' AND ipv4-addr:value = '198.51.100.7']", Refusal::OtherObject),
             ("[network-traffic:dst_ref.value = '198.51.100.7']", Refusal::OtherObject),
             ("[llm-prompt-template:distance <= 3]", Refusal::OtherObject),
+            ("[network-traffic:src_ref.type = 'ipv4-addr']", Refusal::OtherObject),
+            (
+                "[network-traffic:src_ref.type = 'ipv6-addr' AND network-traffic:src_ref.value = '198.51.100.7']",
+                Refusal::OtherObject,
+            ),
+            (
+                "[network-traffic:dst_ref.type = 'ipv4-addr' AND network-traffic:dst_ref.value = '198.51.100.7']",
+                Refusal::OtherObject,
+            ),
             ("[ipv4-addr:value != '198.51.100.7']", Refusal::OtherComparison),
             ("[NOT ipv4-addr:value = '198.51.100.7']", Refusal::OtherComparison),
             ("[ipv4-addr:value NOT IN ('198.51.100.7')]", Refusal::OtherComparison),

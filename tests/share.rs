@@ -1,0 +1,203 @@
+//! `scarecrow share` on files, as its users run it. Live servers are in tests/e2e/test_sharing.py.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{err, file, out, scarecrow};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+fn indicator(number: u32, changes: &Value) -> Value {
+    let mut object = json!({
+        "type": "indicator", "spec_version": "2.1", "id": format!("indicator--00000000-0000-4000-8000-{number:012x}"),
+        "created": "2026-11-01T00:00:00.000Z", "modified": "2026-11-01T00:00:00.000Z", "valid_from": "2026-11-01T00:00:00Z",
+        "pattern": "[ipv4-addr:value = '203.0.113.0/24']", "pattern_type": "stix", "confidence": 80,
+    });
+    object.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    object
+}
+
+fn bundle(objects: &[Value]) -> String {
+    json!({"type": "bundle", "id": "bundle--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "objects": objects}).to_string()
+}
+
+/// Keys from one network, each asking the same as a pipeline does; and people from another.
+fn traffic(keys: u32, requests: u32) -> String {
+    let mut text = String::new();
+    let header = |name: &str, value: String| json!({"name": name, "value": value});
+    for number in 0..keys * requests {
+        let (key, second) = (number % keys, number * 2);
+        for (who, address, content) in [
+            (
+                format!("key-{key}"),
+                "203.0.113.7",
+                format!("I want you to act as a prompt rewriter. #Given Prompt#: {:x}", number * 7_919),
+            ),
+            (format!("person-{key}"), "198.51.100.9", format!("What about {}?", number % 97)),
+        ] {
+            let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string();
+            let time = format!("2026-11-02T{:02}:{:02}:{:02}.000Z", 9 + second / 3_600, second / 60 % 60, second % 60);
+            let entry = json!({
+                "startedDateTime": time,
+                "request": {"method": "POST", "url": "https://api.example.com/v1/chat/completions",
+                    "headers": [header("Authorization", format!("Bearer sk-{who}")), header("User-Agent", "OpenAI/Python 3.54.0".into())],
+                    "postData": {"mimeType": "application/json", "text": body}},
+                "response": {"status": 200, "headers": [], "content": {}},
+                "_client": {"address": address}, "_label": {"harvest": who.starts_with("key"), "actor": who},
+                "_usage": {"input_tokens": 50, "output_tokens": 900},
+            });
+            let _ = writeln!(text, "{entry}");
+        }
+    }
+    text
+}
+
+/// What a command prints with `--json`.
+fn report(arguments: &[&str]) -> Value {
+    let run = scarecrow(arguments);
+    serde_json::from_str(&out(&run)).unwrap_or_else(|_| panic!("{}", err(&run)))
+}
+
+#[test]
+fn validate_says_what_is_used_and_why_the_rest_is_not() {
+    let objects = [
+        indicator(1, &json!({})),
+        indicator(2, &json!({"pattern": "[file:name = 'x']"})),
+        indicator(3, &json!({"pattern": "[ipv4-addr:value = '10.0.0.1']"})),
+        indicator(4, &json!({"pattern": "["})),
+        json!({"type": "malware", "id": "malware--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}),
+    ];
+    let path = file("mixed-bundle.json", bundle(&objects));
+    let run = scarecrow(&["share", "validate", path.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(1));
+    let text = out(&run);
+    assert!(text.starts_with("5 objects read, 1 indicators used\n"), "{text}");
+    for line in ["000000000002 | other_object", "000000000003 | never_matches", "000000000004 | not_a_pattern"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let good = file("good-bundle.json", bundle(&objects[..1]));
+    let run = scarecrow(&["share", "validate", good.to_str().unwrap(), "--json"]);
+    assert_eq!(run.status.code(), Some(0));
+    let report: Value = serde_json::from_str(&out(&run)).unwrap();
+    assert_eq!((&report["objects"], &report["indicators_used"], &report["unused"]), (&json!(1), &json!(1), &json!({})));
+    let run = scarecrow(&["share", "validate", file("page.html", "<html>".to_owned()).to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(err(&run).contains("is not STIX in JSON"), "{}", err(&run));
+}
+
+#[test]
+fn match_shows_what_an_indicator_fits_and_whom_honest_it_would_touch() {
+    let traffic = file("match.jsonl", traffic(12, 4));
+    let network = |text: &str| json!({"pattern": format!("[ipv4-addr:value = '{text}']")});
+    let objects = [
+        indicator(1, &network("203.0.113.7")),
+        indicator(2, &network("198.51.100.0/24")),
+        indicator(3, &network("192.0.2.1")),
+    ];
+    let indicators = file("match.json", bundle(&objects));
+    let report = self::report(&[
+        "share",
+        "match",
+        traffic.to_str().unwrap(),
+        "--indicators",
+        indicators.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!((&report["exchanges"], &report["indicators"], &report["matched"]), (&json!(96), &json!(3), &json!(96)));
+    let rows = report["matches"].as_array().unwrap();
+    let counts = |row: &Value| (row["exchanges"].as_u64(), row["callers"].as_u64(), row["honest_callers"].as_u64());
+    assert_eq!(rows.len(), 2);
+    assert_eq!(counts(&rows[0]), (Some(48), Some(12), Some(0)));
+    assert_eq!(counts(&rows[1]), (Some(48), Some(12), Some(12)));
+}
+
+#[test]
+fn what_is_exported_passes_its_audit_and_tags_where_it_is_read() {
+    let traffic = file("export.jsonl", traffic(16, 12));
+    let policy = file(
+        "export.yaml",
+        "disclosure: { fields: [network, cluster_size], note_from: 10, publish_from: 5, hold_from: 5 }".to_owned(),
+    );
+    let ours = file("ours.json", String::new());
+    let [traffic, policy, ours] = [&traffic, &policy, &ours].map(|path| path.to_str().unwrap());
+    let run = scarecrow(&["share", "export", traffic, "--config", policy, "--out", ours]);
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+    assert!(err(&run).contains("[ipv4-addr:value = '203.0.113.0/24']"), "{}", err(&run));
+    let audited = scarecrow(&["share", "audit", ours, "--config", policy]);
+    assert_eq!(audited.status.code(), Some(0), "{}", out(&audited));
+    assert!(out(&audited).contains("allowed by disclosure.fields"));
+    assert!(out(&audited).ends_with("fields, all allowed.\n"));
+    // Under the policy of nothing the same must not leave.
+    let audited = scarecrow(&["share", "audit", ours]);
+    assert_eq!(audited.status.code(), Some(1));
+    assert!(out(&audited).contains("NOT ALLOWED"));
+    let report = self::report(&["share", "match", traffic, "--indicators", ours, "--json"]);
+    assert!(report["indicators"].as_u64() >= Some(1), "{report}");
+}
+
+#[test]
+fn nothing_is_exported_without_a_list() {
+    let traffic = file("nothing.jsonl", traffic(1, 1));
+    let policy = file("nothing.yaml", "mode: observe".to_owned());
+    let run = scarecrow(&["share", "export", traffic.to_str().unwrap(), "--config", policy.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(err(&run).contains("disclosure.fields allows nothing"), "{}", err(&run));
+}
+
+#[test]
+fn an_audit_sees_what_hides_behind_a_second_name() {
+    let text = bundle(&[]).replacen("\"type\":\"bundle\"", "\"type\":\"a customer\",\"type\":\"bundle\"", 1);
+    let run = scarecrow(&["share", "audit", file("twice.json", text).to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(err(&run).contains("stands twice"), "{}", err(&run));
+}
+
+#[test]
+fn review_finds_what_is_held_in_a_log() {
+    let held = indicator(9, &json!({"confidence": 65}));
+    let log = format!(
+        "[2026-11-25][info] something else\n[2026-11-25][warning][wasm] wasm log scarecrow-share scarecrow: scarecrow: held for review: {held}\n\
+         [2026-11-25][warning] scarecrow: held for review: {{\"cut\n"
+    );
+    let log = file("envoy.log", log);
+    let run = scarecrow(&["share", "review", log.to_str().unwrap()]);
+    assert!(out(&run).contains("[ipv4-addr:value = '203.0.113.0/24'] | 65"), "{}", out(&run));
+    let run = scarecrow(&["share", "review", log.to_str().unwrap(), "--json"]);
+    let held: Value = serde_json::from_str(&out(&run)).unwrap();
+    assert_eq!(held.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_mistake_in_the_policy_of_sharing_is_named() {
+    for (policy, expected) in [
+        ("indicators: { sources: [{ trust: 1 }] }", "indicators.sources[0]: has no name"),
+        (
+            "indicators: { sources: [{ name: a }, { name: a }] }",
+            "indicators.sources[1].name: \"a\" stands already at indicators.sources[0]; use each once",
+        ),
+        (
+            "indicators: { sources: [{ name: a, trust: 80 }] }",
+            "indicators.sources[0].trust: 80 is not a number of probability; use 0 to 1",
+        ),
+        (
+            "indicators: { sources: [{ name: a, collection: x }] }",
+            "collection: \"x\" is not a path; use one that begins and ends with a slash",
+        ),
+        (
+            "disclosure: { fields: [prompts] }",
+            "disclosure.fields[0]: \"prompts\" is not known; use words of network, network_token, client, template, sightings, cluster_size, requests or seen",
+        ),
+        (
+            "disclosure: { approved: [x] }",
+            "disclosure.approved[0]: \"x\" is not an indicator's identifier; use indicator-- and a UUID",
+        ),
+        (
+            "disclosure: { least_credentials: 1 }",
+            "disclosure.least_credentials: 1 is not a whole number of credentials; use 2 to 1000000",
+        ),
+    ] {
+        let run = scarecrow(&["check", file("wrong.yaml", policy.to_owned()).to_str().unwrap()]);
+        let text = format!("{}{}", out(&run), err(&run));
+        assert!(text.contains(expected), "{policy}: {text}");
+    }
+}
