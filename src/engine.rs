@@ -139,7 +139,10 @@ impl Engine {
             return;
         }
         let suspect = observation.subject().id;
-        if let Some(found) = found.filter(|_| disclosure.allows_sort(Sort::Indicator)) {
+        // That an indicator was seen is told to those who told of it, and to nobody else.
+        let is_theirs =
+            |found: &Match| policy.feeds.get(found.source).is_some_and(|feed| feed.server.is_same(&disclosure.server));
+        if let Some(found) = found.filter(|found| disclosure.allows_sort(Sort::Indicator) && is_theirs(found)) {
             self.memory.note_clue(Thing::new(Sort::Indicator, found.source as u16, found.id), suspect, sureness, now);
         }
         if Score::new(100.0 * sureness) < disclosure.note_from {

@@ -201,7 +201,7 @@ pub const FIELDS: &[Field] = &[
         r#""use""#,
         "What matches do at most, of any source. `use`: speak for harvesting. `count`: be counted and change nothing. `ignore`: nothing, the switch to stop it all.",
     ),
-    global("indicators.sources", Type::Objects("name"), "[]", "Where indicators come from, up to 16."),
+    global("indicators.sources", Type::Objects("name"), "[]", "Where indicators come from."),
     global("indicators.sources[].name", Type::Text(64), "", "Its name in logs."),
     global(
         "indicators.sources[].trust",

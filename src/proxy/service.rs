@@ -209,6 +209,11 @@ impl Service {
     }
 
     fn tick(&mut self, now: Time) {
+        #[cfg(feature = "fault-injection")]
+        #[allow(clippy::panic, reason = "this is the fault")]
+        if self.library.len() >= 3 {
+            panic!("a fault was asked for");
+        }
         while let Some(lost) = self.calls.iter().position(|call| now.seconds_since(call.at) > LOST) {
             match self.calls.swap_remove(lost).of {
                 Of::Feed(feed) => self.take(feed, &Answer::default(), now),

@@ -87,6 +87,12 @@ impl Server {
         Self { cluster, host, collection, login }
     }
 
+    /// Whether both lead to one collection.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.cluster == other.cluster && self.collection == other.collection
+    }
+
     /// Whether it can be reached at all.
     #[must_use]
     pub fn is_set(&self) -> bool {
@@ -181,7 +187,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAnswer => f.write_str("did not answer"),
+            Self::NoAnswer => f.write_str("did not answer: is there such a cluster, and is its server up?"),
             Self::Refused(status) => {
                 write!(f, "answered {status}: see bearer_env or basic_env, and the login's rights")
             }

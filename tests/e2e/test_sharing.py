@@ -80,8 +80,8 @@ def edge(tmp_path):
     """Starts edges: `edge(taxii.port, source={…}, policy={…})`."""
     with contextlib.ExitStack() as stack:
 
-        def start(taxii: int, source=None, policy=None, workers=1, environment=None, **indicators) -> Edge:
-            config = yaml.safe_load((ROOT / "envoy/sharing.yaml").read_text())
+        def start(taxii: int, source=None, policy=None, workers=1, environment=None, module="target/scarecrow.wasm", **indicators) -> Edge:
+            config = yaml.safe_load((ROOT / "envoy/sharing.yaml").read_text().replace("target/scarecrow.wasm", module))
             value = config["bootstrap_extensions"][0]["typed_config"]["config"]["configuration"]["value"]
             value |= policy or {}
             value["indicators"] |= indicators
@@ -191,6 +191,20 @@ def test_what_one_edge_saw_tags_the_first_request_at_another(taxii, edge, fields
     b.until(lambda: b.knows(0), POLL * 1.1 + 3)
     time.sleep(0.4)
     assert b.ask("203.0.113.9")["action"] == "pass"
+
+
+def test_members_hear_that_their_indicator_was_seen(taxii, edge):
+    bad = indicator("[ipv4-addr:value = '203.0.113.0/24']")
+    hub = taxii(bad)
+    telling = TELLING | {"fields": ["sightings", "requests", "seen"], "collection": hub.path}
+    gate = edge(hub.port, policy={"disclosure": telling})
+    gate.until(lambda: gate.knows(1))
+    for number in range(14):
+        gate.ask(f"203.0.113.{number}", key=f"sk-{number}")
+    gate.until(lambda: gate.envoy.metrics().get('scarecrow_bundles{outcome="sent"}', 0) > 0)
+    seen = [entry for entry in hub.get()["objects"] if entry["type"] == "sighting"]
+    assert [(entry["sighting_of_ref"], entry["count"]) for entry in seen] == [(bad["id"], 10)]
+    assert stix2.parse(json.dumps(seen[0])).sighting_of_ref == bad["id"]
 
 
 def test_nothing_leaves_unless_it_is_listed(taxii, edge):
@@ -358,6 +372,23 @@ def test_an_operator_can_try_a_source_and_stop_all(edge, source, effect):
     gate.until(lambda: gate.knows(1))
     assert gate.ask("203.0.113.7")["action"] == "pass"
     assert (gate.counter('matches{effect="count"}') > 0) == (effect != "ignore")
+
+
+def test_a_trap_in_the_service_leaves_requests_alone(edge):
+    hub = Canned()
+    objects = [indicator(f"[ipv4-addr:value = '203.0.113.{number}']") for number in range(3)]
+    hub.answer = lambda _: (200, {}, envelope(*objects[:2]))
+    gate = edge(hub.port, module="target/faulty/scarecrow.wasm")
+    gate.until(lambda: gate.knows(2))
+    assert gate.ask("203.0.113.1")["action"] != "pass"
+    hub.answer = lambda _: (200, {}, envelope(*objects))
+    gate.until(lambda: "a fault was asked for" in gate.envoy.log.read_text(errors="replace"))
+    for _ in range(5):
+        assert gate.ask("203.0.113.1")["action"] != "pass", "the last list stays in use"
+        assert gate.status == 200
+    asked = len(hub.asked)
+    time.sleep(2 * POLL)
+    assert len(hub.asked) == asked, "nobody reads feeds until Envoy is started again, as docs/sharing.md says"
 
 
 def test_the_command_reads_a_live_server(taxii, tmp_path):
