@@ -80,7 +80,7 @@ fn validate_says_what_is_used_and_why_the_rest_is_not() {
     assert_eq!(run.status.code(), Some(0));
     let report: Value = serde_json::from_str(&out(&run)).unwrap();
     assert_eq!((&report["objects"], &report["indicators_used"], &report["unused"]), (&json!(1), &json!(1), &json!({})));
-    let run = scarecrow(&["share", "validate", file("page.html", "<html>".to_owned()).to_str().unwrap()]);
+    let run = scarecrow(&["share", "validate", file("page.html", "<html>").to_str().unwrap()]);
     assert_eq!(run.status.code(), Some(2));
     assert!(err(&run).contains("is not STIX in JSON"), "{}", err(&run));
 }
@@ -116,7 +116,7 @@ fn what_is_exported_passes_its_audit_and_tags_where_it_is_read() {
     let traffic = file("export.jsonl", traffic(16, 12));
     let policy = file(
         "export.yaml",
-        "disclosure: { fields: [network, cluster_size], note_from: 10, publish_from: 5, hold_from: 5 }".to_owned(),
+        "disclosure: { fields: [network, cluster_size], note_from: 10, publish_from: 5, hold_from: 5 }",
     );
     let ours = file("ours.json", String::new());
     let [traffic, policy, ours] = [&traffic, &policy, &ours].map(|path| path.to_str().unwrap());
@@ -138,7 +138,7 @@ fn what_is_exported_passes_its_audit_and_tags_where_it_is_read() {
 #[test]
 fn nothing_is_exported_without_a_list() {
     let traffic = file("nothing.jsonl", traffic(1, 1));
-    let policy = file("nothing.yaml", "mode: observe".to_owned());
+    let policy = file("nothing.yaml", "mode: observe");
     let run = scarecrow(&["share", "export", traffic.to_str().unwrap(), "--config", policy.to_str().unwrap()]);
     assert_eq!(run.status.code(), Some(2));
     assert!(err(&run).contains("disclosure.fields allows nothing"), "{}", err(&run));
@@ -196,7 +196,7 @@ fn a_mistake_in_the_policy_of_sharing_is_named() {
             "disclosure.least_credentials: 1 is not a whole number of credentials; use 2 to 1000000",
         ),
     ] {
-        let run = scarecrow(&["check", file("wrong.yaml", policy.to_owned()).to_str().unwrap()]);
+        let run = scarecrow(&["check", file("wrong.yaml", policy).to_str().unwrap()]);
         let text = format!("{}{}", out(&run), err(&run));
         assert!(text.contains(expected), "{policy}: {text}");
     }
