@@ -9,9 +9,9 @@
 //! | --- | --- |
 //! | [`observe`] | headers → [`observe::Observation`] |
 //! | [`remember`] | observation and time → bounded memory of principals |
-//! | [`judge`] | observation and memory → [`judge::Verdict`] |
+//! | [`judge`] | observation, memory and indicators → [`judge::Verdict`] |
 //! | [`act`] | verdict → headers towards the origin, or a reply |
-//! | [`share`] | verdicts → access-log fields and metrics |
+//! | [`share`] | verdicts → access-log fields and metrics; memory between workers; indicators of others in, ours out |
 //!
 //! [`config`] checks the operator's policy, [`engine`] ties the stages together, and [`proxy`] is the proxy-wasm host:
 //! the only module that names the proxy. A later stage may use an earlier one's types, never the reverse; no stage

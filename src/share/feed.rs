@@ -187,7 +187,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAnswer => f.write_str("did not answer: is there such a cluster, and is its server up?"),
+            Self::NoAnswer => f.write_str("did not answer: is the server up, and the way to it right?"),
             Self::Refused(status) => {
                 write!(f, "answered {status}: see bearer_env or basic_env, and the login's rights")
             }

@@ -26,6 +26,8 @@ pub struct Limits {
 
 /// Versions of so far ahead, in seconds, are not believed: they would outlive every correction.
 const AHEAD: f64 = 86_400.0;
+/// Makers' clocks may be so many seconds ahead, and what they say counts at once all the same.
+const CLOCKS_APART: u32 = 300;
 /// Sightings whose indicator has not come yet.
 const MOST_EARLY: usize = 10_000;
 /// Objects of each source that are named when they are not used.
@@ -199,7 +201,7 @@ impl Library {
                     id: *id,
                     source,
                     confidence: known.confidence,
-                    from: seconds(known.from),
+                    from: seconds(known.from).saturating_sub(CLOCKS_APART),
                     confirmed: seconds(known.confirmed),
                     until: seconds(until),
                 };

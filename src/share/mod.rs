@@ -1,6 +1,13 @@
-//! Share: what leaves the filter about its verdicts, and under which names; and what workers tell each other.
+//! Share: what leaves the filter, and what comes in.
 //!
-//! Only hashes, names from this crate's own tables and numbers may leave; never text from a request.
+//! | who with whom | modules |
+//! | --- | --- |
+//! | the filter with its operator: access-log fields and metrics | [`fields`], [`metrics`] |
+//! | workers with each other: one memory, in messages through a journal | [`delta`], [`journal`] |
+//! | others with this host: feeds become a library, and that a watchlist, told to all workers | [`stix`], [`feed`], [`library`], [`broadcast`] |
+//! | this host with others: findings, what of them may be told, and the audit of that | [`finding`], [`disclosure`], [`teller`], [`audit`] |
+//!
+//! Only hashes, names from this crate's own tables and numbers may leave, and what [`disclosure`] lists; never text from a request.
 #![forbid(unsafe_code)]
 
 pub mod audit;

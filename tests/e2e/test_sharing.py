@@ -178,6 +178,8 @@ def test_what_one_edge_saw_tags_the_first_request_at_another(taxii, edge, fields
     (hub.folder / "policy.yaml").write_text(yaml.safe_dump({"disclosure": telling}))
     audited = command("audit", str(hub.folder / "bundle.json"), "--config", str(hub.folder / "policy.yaml"))
     assert audited.returncode == 0, audited.stdout
+    audited = command("audit", hub.url, "--basic-env", "TAXII_LOGIN", "--config", str(hub.folder / "policy.yaml"))
+    assert audited.returncode == 0, audited.stdout
 
     schema = json.loads((ROOT / "docs/stix/schema.json").read_text())
     extension = json.loads((ROOT / "docs/stix/extension-definition.json").read_text())["id"]
@@ -310,7 +312,7 @@ BAD_ANSWERS = {
     "nothing": (200, {}, b""),
     "half an envelope": (200, {}, envelope(indicator("[ipv4-addr:value = '203.0.113.1']"))[:-20]),
     "deep nesting": (200, {}, b'{"objects":[' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"]}"),
-    "20 MB": (200, {}, b'{"objects":[{"type":"x","x":"' + b"x" * 20_000_000 + b'"}]}'),
+    "100 MB": (200, {}, b'{"objects":[{"type":"x","x":"' + b"x" * 100_000_000 + b'"}]}'),
     "401": (401, {}, b"{}"),
     "403": (403, {}, b"{}"),
     "404": (404, {}, b"{}"),

@@ -34,6 +34,7 @@ const EXAMPLES: &str = "Examples:
   scarecrow replay week.jsonl --explain credential:0123456789abcdef
   scarecrow explain monday.har --entry 17
   printf %s \"$KEY\" | SCARECROW_SECRET=… scarecrow hash credential
+  scarecrow share validate hub.json
 
 Exit status: 0 all is well, 1 a policy has problems, 2 something could not be read or done.";
 

@@ -9,6 +9,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::client::{LoginArguments, is_url};
+use super::indicators::Indicators;
 use super::strict;
 use crate::traffic;
 
@@ -21,8 +23,10 @@ use crate::traffic;
   scarecrow share audit ours.json --config policy.yaml
   scarecrow share audit ours.json --config policy.yaml --json | jq '.violations'")]
 pub struct Arguments {
-    /// The bundle; - for standard input
+    /// The bundle; - for standard input, or the URL of a collection
     bundle: String,
+    #[command(flatten)]
+    login: LoginArguments,
     /// The policy, or an Envoy configuration that holds one; without it nothing may be disclosed
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -34,7 +38,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let policy = traffic::policy(arguments.config.as_deref(), None)?;
     let mut bytes = Vec::new();
-    if arguments.bundle == "-" {
+    if is_url(&arguments.bundle) {
+        let mut objects = Vec::new();
+        Indicators::read(&arguments.bundle, &arguments.login, &policy.limits, |object| objects.push(object.clone()))?;
+        bytes = Value::Array(objects).to_string().into_bytes();
+    } else if arguments.bundle == "-" {
         std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
     } else {
         bytes = std::fs::read(&arguments.bundle).with_context(|| format!("cannot read {}", arguments.bundle))?;

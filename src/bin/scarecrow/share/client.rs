@@ -39,6 +39,9 @@ const TRIES: u32 = 4;
 impl Client {
     /// A client of a collection by its URL.
     pub fn new(url: &str, login: &LoginArguments) -> Result<Self> {
+        if !is_url(url) {
+            bail!("{url}: is not the URL of a collection; use https://host/api-root/collections/ID/");
+        }
         let after_scheme = url.find("://").map(|at| at + 3).unwrap_or(0);
         let Some(slash) = url.get(after_scheme..).and_then(|rest| rest.find('/')) else {
             bail!("{url}: names no collection; use https://host/api-root/collections/ID/");
