@@ -35,7 +35,7 @@ thread_local! {
     static SERVICE: RefCell<Option<Service>> = const { RefCell::new(None) };
 }
 
-/// The service's state. It survives a change of configuration that leaves the feeds as they are.
+/// The service's state.
 struct Service {
     policy: Rc<Policy>,
     library: Library,
@@ -75,27 +75,9 @@ enum Of {
     Batch(Batch),
 }
 
-/// Begins, or goes on with another configuration.
+/// Begins. The host starts the service once, with a configuration that stays.
 pub fn configure(plugin: &Plugin) {
-    SERVICE.with_borrow_mut(|service| {
-        let policy = Rc::clone(&plugin.policy);
-        let names =
-            |policy: &Policy| -> Vec<Box<str>> { policy.trust.sources.iter().map(|s| s.name.clone()).collect() };
-        match service {
-            Some(service) if names(&service.policy) == names(&policy) && service.policy.limits == policy.limits => {
-                for (place, (old, new)) in service.policy.feeds.iter().zip(&policy.feeds).enumerate() {
-                    if old.server != new.server
-                        && let Some(reading) = service.readings.get_mut(place)
-                    {
-                        *reading = Reading::default();
-                    }
-                }
-                service.policy = policy;
-                service.is_stale = true;
-            }
-            _ => *service = Some(Service::new(policy)),
-        }
-    });
+    SERVICE.set(Some(Service::new(Rc::clone(&plugin.policy))));
 }
 
 /// Does what is to be done from time to time.

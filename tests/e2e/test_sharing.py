@@ -227,6 +227,12 @@ def test_what_is_not_sure_enough_is_held_for_a_person(taxii, edge):
     assert [entry["pattern"] for entry in held] == ["[ipv4-addr:value = '203.0.113.0/24']"]
     assert "203.0.113.0/24" in command("review", str(gate.envoy.log)).stdout
     assert hub.get().get("objects", []) == []
+    policy = hub.folder / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"disclosure": telling}))
+    consent = ["review", str(gate.envoy.log), "--approve", held[0]["id"], "--to", hub.url, "--basic-env", "TAXII_LOGIN", "--config"]
+    assert "does not allow" in command(*consent, "/dev/null").stderr
+    assert command(*consent, str(policy)).returncode == 0
+    assert held[0]["id"] in [entry["id"] for entry in hub.get()["objects"]]
 
 
 def test_every_page_is_read_by_every_worker(taxii, edge):

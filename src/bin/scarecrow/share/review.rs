@@ -1,22 +1,28 @@
 //! `scarecrow share review`
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use scarecrow::share::stix::document;
-use serde_json::Value;
+use scarecrow::share::{audit, finding};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::client::{Client, LoginArguments};
 use crate::report::table;
+use crate::traffic;
 
 /// Show what the sharing service holds for a person's consent
 ///
 /// Reads Envoy's log, in which the service writes each finding that is sure enough to be looked at and not sure enough to be
-/// told by itself. To consent, put its identifier under disclosure.approved; to refuse, under disclosure.withdrawn.
+/// told by itself. To consent, name it with --approve: it is audited against the policy and added to the collection. Put its
+/// identifier under disclosure.approved too, so that its later versions are told.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   scarecrow share review /var/log/envoy.log
+  scarecrow share review /var/log/envoy.log --config policy.yaml --to https://hub.example.org/api/collections/… --basic-env HUB_LOGIN \\
+    --approve indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f
   scarecrow share review /var/log/envoy.log* --json | jq '.[].pattern'
   kubectl logs deploy/gateway | scarecrow share review -")]
 pub struct Arguments {
@@ -26,6 +32,17 @@ pub struct Arguments {
     /// Print the objects as a JSON list
     #[arg(long)]
     json: bool,
+    /// Consent to a finding, by its identifier
+    #[arg(long, value_name = "ID", requires_all = ["to", "config"], conflicts_with = "json")]
+    approve: Vec<String>,
+    /// The URL of the collection that it is added to
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    #[command(flatten)]
+    login: LoginArguments,
+    /// The policy whose disclosure it has to keep to
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// What stands before an object in the log.
@@ -51,6 +68,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             });
         }
     }
+    if let Some(url) = arguments.to.as_deref().filter(|_| !arguments.approve.is_empty()) {
+        return tell(arguments, &held, url);
+    }
     if arguments.json {
         return crate::print(&crate::pretty(&held.into_values().collect::<Value>()));
     }
@@ -66,7 +86,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         };
         rows.add_row([id.clone(), field("pattern"), field("confidence"), field("valid_from")]);
     }
-    crate::print(&format!(
-        "{rows}\n\nTo consent, put identifiers under disclosure.approved; to refuse, under disclosure.withdrawn.\n"
-    ))
+    crate::print(&format!("{rows}\n\nTo consent, name them with --approve; see --help.\n"))
+}
+
+/// Adds what a person consents to to a collection.
+fn tell(arguments: &Arguments, held: &BTreeMap<String, Value>, url: &str) -> Result<ExitCode> {
+    let policy = traffic::policy(arguments.config.as_deref(), None)?;
+    let mut objects = Vec::new();
+    for id in &arguments.approve {
+        let Some(object) = held.get(id) else { bail!("--approve {id}: is not held in these logs") };
+        objects.push(object.clone());
+    }
+    objects.extend(finding::frame(&policy));
+    let envelope = json!({ "objects": objects });
+    if !audit::is_clean(&envelope, &policy.disclosure) {
+        bail!("the policy does not allow what is held; `scarecrow share audit` says what of it");
+    }
+    Client::new(url, &arguments.login)?.post(&envelope.to_string())?;
+    crate::print(&format!("told: {}\n", arguments.approve.join(", ")))
 }
