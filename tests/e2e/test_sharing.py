@@ -201,8 +201,9 @@ def test_members_hear_that_their_indicator_was_seen(taxii, edge):
     telling = TELLING | {"fields": ["sightings", "requests", "seen"], "collection": hub.path}
     gate = edge(hub.port, policy={"disclosure": telling})
     gate.until(lambda: gate.knows(1))
-    for number in range(14):
-        gate.ask(f"203.0.113.{number}", key=f"sk-{number}")
+    # Two of each key, so that there are more than ten requests once ten keys are behind it.
+    for number in range(28):
+        gate.ask(f"203.0.113.{number}", key=f"sk-{number // 2}")
     gate.until(lambda: gate.envoy.metrics().get('scarecrow_bundles{outcome="sent"}', 0) > 0)
     seen = [entry for entry in hub.get()["objects"] if entry["type"] == "sighting"]
     assert [(entry["sighting_of_ref"], entry["count"]) for entry in seen] == [(bad["id"], 10)]

@@ -20,16 +20,19 @@ pub struct Frame {
 }
 
 /// Reads a document and hands on each of its objects. A list of objects, or one object alone, counts as a document too.
-pub fn read(from: impl Read, mut each: impl FnMut(Value)) -> serde_json::Result<Frame> {
-    let mut deserializer = serde_json::Deserializer::from_reader(from);
-    let frame = Document { each: &mut each }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(frame)
+pub fn read(from: impl Read, each: impl FnMut(Value)) -> serde_json::Result<Frame> {
+    run(serde_json::Deserializer::from_reader(from), each)
 }
 
 /// The same for text in memory, which is faster.
-pub fn read_slice(bytes: &[u8], mut each: impl FnMut(Value)) -> serde_json::Result<Frame> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+pub fn read_slice(bytes: &[u8], each: impl FnMut(Value)) -> serde_json::Result<Frame> {
+    run(serde_json::Deserializer::from_slice(bytes), each)
+}
+
+fn run<'de, R: serde_json::de::Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    mut each: impl FnMut(Value),
+) -> serde_json::Result<Frame> {
     let frame = Document { each: &mut each }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(frame)
