@@ -26,6 +26,8 @@ pub const ROOT_ID: &[u8] = b"scarecrow-share";
 pub const TICK: u32 = 250;
 /// Seconds after which an answer is given up that never came, beyond what the host was told to wait.
 const LOST: f64 = PATIENCE + 5.0;
+/// Bytes of a collection's answer that are read.
+const LONGEST_STATUS: usize = 65_536;
 /// How often what counts no more is taken out, in seconds.
 const EXPIRE_EVERY: f64 = 60.0;
 /// Objects that are not used and are named in the log, by feed and reading.
@@ -251,6 +253,7 @@ impl Service {
             Of::Feed(feed) => feed,
             Of::Batch(batch) => {
                 self.told(&batch, answer.status, now);
+                warn_of_refusals(size);
                 return;
             }
         };
@@ -339,6 +342,24 @@ impl Service {
                 bytes.len() >> 20
             ),
         }
+    }
+}
+
+/// A collection may take some objects and refuse others. What it says of them is logged; they are not told again as they are.
+fn warn_of_refusals(size: usize) {
+    let mut body = Vec::new();
+    raw::body(Buffer::Answer, 0, size.min(LONGEST_STATUS), LONGEST_STATUS, |bytes| {
+        body.extend_from_slice(bytes);
+        true
+    });
+    let status: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if status.get("failure_count").and_then(Value::as_u64).is_some_and(|count| count > 0) {
+        let failures = status.get("failures").unwrap_or(&Value::Null).to_string();
+        let end = failures.char_indices().nth(400).map_or(failures.len(), |(end, _)| end);
+        log::warn!(
+            "scarecrow: the collection refused some of what it was told: {}",
+            failures.get(..end).unwrap_or_default()
+        );
     }
 }
 

@@ -38,13 +38,13 @@ def test_envoy_and_the_command_refuse_with_the_same_words(policy, message, keys,
     assert checked.stderr == f"{envoy.config}: {message}\n"
 
 
-@pytest.mark.parametrize("config", ["envoy/demo.yaml", "envoy/ecds.yaml"])
+@pytest.mark.parametrize("config", ["envoy/demo.yaml", "envoy/ecds.yaml", "envoy/sharing.yaml"])
 def test_the_shipped_configurations_are_valid(config, keys, tmp_path):
     for name in ("certificate.pem", "key.pem"):
         (tmp_path / name).symlink_to(keys / name)
     validated = Envoy(config, tmp_path, {}).validate()
     assert validated.returncode == 0, validated.stdout + validated.stderr
-    for file in ("envoy/demo.yaml", "envoy/filter.yaml", "envoy/ecds-filter.yaml"):
+    for file in ("envoy/demo.yaml", "envoy/filter.yaml", "envoy/ecds-filter.yaml", "envoy/sharing.yaml"):
         assert command("check", ROOT / file).returncode == 0
 
 
