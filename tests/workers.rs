@@ -53,6 +53,13 @@ fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 3])> {
     said
 }
 
+/// Whether two memories say the same. Sums that are added up in another order may be rounded to the other side.
+fn are_alike(one: &Memory, other: &Memory, now: Time) -> bool {
+    let (one, other) = (said(one, now), said(other, now));
+    let near = |a: &[i64; 3], b: &[i64; 3]| a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 1);
+    one.len() == other.len() && one.iter().zip(&other).all(|((a, said), (b, theirs))| a == b && near(said, theirs))
+}
+
 /// Something through which workers tell each other.
 trait Exchange {
     /// A worker starts: knows what there is to know, and tells and hears from now on.
@@ -177,7 +184,7 @@ fn everybody_remembers_the_whole(
 ) -> Result<(), TestCaseError> {
     let (memories, whole, now) = run(&mut exchange, workers, steps);
     for memory in &memories {
-        prop_assert_eq!(said(memory, now), said(&whole, now));
+        prop_assert!(are_alike(memory, &whole, now), "{:?}\n{:?}", said(memory, now), said(&whole, now));
     }
     Ok(())
 }
@@ -191,7 +198,7 @@ fn who_starts_anew_knows_what_the_others_know(
     // As the only one that is left, or as one more.
     let mut fresh = memory();
     let worker = exchange.join(&mut fresh, now);
-    prop_assert_eq!(said(&fresh, now), said(&whole, now));
+    prop_assert!(are_alike(&fresh, &whole, now), "{:?}\n{:?}", said(&fresh, now), said(&whole, now));
     // From then on it tells and hears as the others do.
     now = now.plus_seconds(1.0);
     see(&mut fresh, 7, 100, now);
@@ -202,8 +209,8 @@ fn who_starts_anew_knows_what_the_others_know(
     exchange.sync(worker, &mut fresh, now);
     exchange.sync(0, &mut memories[0], now);
     exchange.sync(worker, &mut fresh, now);
-    prop_assert_eq!(said(&fresh, now), said(&whole, now));
-    prop_assert_eq!(said(&memories[0], now), said(&whole, now));
+    prop_assert!(are_alike(&fresh, &whole, now), "{:?}\n{:?}", said(&fresh, now), said(&whole, now));
+    prop_assert!(are_alike(&memories[0], &whole, now), "{:?}\n{:?}", said(&memories[0], now), said(&whole, now));
     Ok(())
 }
 
@@ -234,7 +241,7 @@ fn a_snapshot_carries_on_what_has_long_left_the_journal() {
     }
     let mut fresh = memory();
     shared.join(&mut fresh, now);
-    assert_eq!(said(&fresh, now), said(&whole, now));
+    assert!(are_alike(&fresh, &whole, now), "{:?}\n{:?}", said(&fresh, now), said(&whole, now));
     let names = shared.values.0.lock().unwrap().values.len();
     assert!(names <= ENTRIES as usize + 64 + 2, "{names} names");
 }
@@ -304,7 +311,7 @@ fn threads_that_write_at_once_lose_nothing() {
     });
     let now = START.plus_seconds(ROUNDS as f64);
     for memory in &memories {
-        assert_eq!(said(memory, now), said(&memories[0], now));
+        assert!(are_alike(memory, &memories[0], now), "{:?}\n{:?}", said(memory, now), said(&memories[0], now));
         let group = memory.groups().get(mix(100)).unwrap();
         assert!((group.requests.sum() - (WORKERS * ROUNDS) as f32).abs() < 1.0, "{group:?}");
     }
