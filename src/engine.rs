@@ -10,7 +10,7 @@ use crate::judge::{
     Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, cluster, log_odds,
     probability,
 };
-use crate::observe::{Answer, Cidr, Conversation, Link, Observation, Operation, Principal, shared};
+use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::{NEW, SETTLED};
 use crate::remember::{Actor, Member, Memory, Sight, TableEvents, Time};
@@ -148,10 +148,9 @@ impl Engine {
         if Score::new(100.0 * sureness) < disclosure.note_from {
             return;
         }
-        let network = observation.address.filter(|address| policy.trust.may_match(*address)).map(|address| {
-            let prefix = if address.is_ipv4() { policy.lens.ipv4_prefix } else { policy.lens.ipv6_prefix };
-            Thing::of_network(Cidr::new(address, prefix))
-        });
+        let address = observation.address.filter(|address| policy.trust.may_match(*address));
+        let network =
+            address.map(|address| Thing::of_network(address.block(policy.lens.ipv4_prefix, policy.lens.ipv6_prefix)));
         let client = Thing::new(Sort::Client, 0, observation.client_principal.id.into());
         let sketches = observation.conversation.as_deref().map(|asked| asked.sketches()).unwrap_or_default();
         let groups = shared(observation);

@@ -15,6 +15,12 @@ impl Address {
         bits(self.0)
     }
 
+    /// The block around it, of as many leading bits as its family takes.
+    #[must_use]
+    pub fn block(self, ipv4_prefix: u8, ipv6_prefix: u8) -> Cidr {
+        Cidr::new(self, if self.is_ipv4() { ipv4_prefix } else { ipv6_prefix })
+    }
+
     /// Whether it is one of IPv4.
     #[must_use]
     pub fn is_ipv4(self) -> bool {
@@ -116,6 +122,12 @@ impl Cidr {
         self.address.is_ipv4()
     }
 
+    /// 4 or 6.
+    #[must_use]
+    pub fn family(&self) -> u8 {
+        if self.is_ipv4() { 4 } else { 6 }
+    }
+
     /// Its first and its last address as numbers.
     #[must_use]
     pub fn range(&self) -> (u128, u128) {
@@ -135,8 +147,7 @@ impl Cidr {
     /// Whether the address lies in the block.
     #[must_use]
     pub fn contains(&self, address: Address) -> bool {
-        self.address.is_ipv4() == address.0.is_ipv4()
-            && masked(address.0, self.prefix) == masked(self.address, self.prefix)
+        self.address.is_ipv4() == address.0.is_ipv4() && masked(address.0, self.prefix) == bits(self.address)
     }
 }
 

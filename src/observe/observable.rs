@@ -46,10 +46,10 @@ fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The SHA-256 of a credential.
+/// The SHA-256 of a credential, or of anything else.
 #[must_use]
-pub fn digest(credential: &[u8]) -> CredentialDigest {
-    Sha256::digest(credential).into()
+pub fn digest(bytes: &[u8]) -> CredentialDigest {
+    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

@@ -125,12 +125,10 @@ impl Service {
         }
     }
 
-    /// Begins to remember what workers saw, where something of it may be told; ends it where nothing may.
+    /// Begins to remember what workers saw, where something of it may be told.
     fn look_on(&mut self, now: Time) {
         let disclosure = &self.policy.disclosure;
-        if !disclosure.is_on() || !disclosure.server.is_set() {
-            self.seen = None;
-        } else if self.seen.is_none() {
+        if self.seen.is_none() && disclosure.is_on() && disclosure.server.is_set() {
             let mut memory = Memory::new(self.policy.principals, shared::hasher());
             let journal = Journal::join(&SharedData, shared::teller(), &mut memory, now);
             self.seen =
@@ -320,14 +318,15 @@ impl Service {
 
     /// Publishes the list, if it has changed and no feed is in the middle of its pages.
     fn publish(&mut self, now: Time) {
-        self.is_stale |=
-            self.readings.iter_mut().any(|reading| reading.is_settled() && std::mem::take(&mut reading.changed));
+        // Each of them: one that is left over would have the same list compiled again.
+        for reading in self.readings.iter_mut().filter(|reading| reading.is_settled()) {
+            self.is_stale |= std::mem::take(&mut reading.changed);
+        }
         if !self.is_stale || now < self.publish_at {
             return;
         }
         self.is_stale = false;
-        let names: Vec<u64> = self.policy.trust.sources.iter().map(crate::judge::watchlist::Source::hash).collect();
-        let (bytes, left) = self.library.compile(&names, self.policy.limits.longest, now);
+        let (bytes, left) = self.library.compile(&self.policy.trust.names(), self.policy.limits.longest, now);
         let listed = self.library.len();
         self.counts.add_many(Count::IndicatorsUnused, left.crowded);
         match broadcast::publish(&SharedData, now.0, &bytes) {
@@ -355,11 +354,8 @@ fn warn_of_refusals(size: usize) {
     let status: Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.get("failure_count").and_then(Value::as_u64).is_some_and(|count| count > 0) {
         let failures = status.get("failures").unwrap_or(&Value::Null).to_string();
-        let end = failures.char_indices().nth(400).map_or(failures.len(), |(end, _)| end);
-        log::warn!(
-            "scarecrow: the collection refused some of what it was told: {}",
-            failures.get(..end).unwrap_or_default()
-        );
+        let failures: String = failures.chars().take(400).collect();
+        log::warn!("scarecrow: the collection refused some of what it was told: {failures}");
     }
 }
 

@@ -53,8 +53,8 @@ impl Thing {
     /// A network.
     #[must_use]
     pub fn of_network(network: Cidr) -> Self {
-        let family = if network.is_ipv4() { 4 } else { 6 };
-        Self::new(Sort::Network, family << 8 | u16::from(network.prefix()), network.range().0)
+        let detail = u16::from_be_bytes([network.family(), network.prefix()]);
+        Self::new(Sort::Network, detail, network.range().0)
     }
 
     /// The sketch of a part of a prompt, with the group of all who share that part.

@@ -10,7 +10,8 @@ use super::disclosure::{Disclosure, Item, steps};
 use super::finding::{DESCRIPTION, EXTENSION, NAMES};
 use super::stix::pattern;
 use super::stix::{Tlp, id, marking, timestamp};
-use crate::judge::watchlist::{Atom, Property};
+use crate::judge::watchlist::{Atom, Property, Token};
+use crate::observe::observable::digest;
 
 /// What the audit says of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,10 +153,7 @@ fn written(text: &str, atom: &Atom) -> Option<(Item, String)> {
     let literal = text.split('\'').nth(1)?;
     let is_lower = literal.bytes().all(|byte| !byte.is_ascii_uppercase());
     match atom {
-        Atom::Network(block) => {
-            let family = if block.is_ipv4() { 4 } else { 6 };
-            Some((Item::Network, format!("[ipv{family}-addr:value = '{block}']")))
-        }
+        Atom::Network(block) => Some((Item::Network, format!("[ipv{}-addr:value = '{block}']", block.family()))),
         Atom::Exact(Property::NetworkToken, _) if is_lower => {
             Some((Item::NetworkToken, format!("[llm-keyed-observable:network = '{literal}']")))
         }
@@ -195,6 +193,12 @@ pub fn audit(document: &Value, policy: &Disclosure) -> Vec<Finding> {
         other => object(other, 0, policy, &mut findings),
     }
     findings
+}
+
+/// The SHA-256 of a message, by which logs and audits know it.
+#[must_use]
+pub fn fingerprint(message: &[u8]) -> String {
+    Token(digest(message)).to_string()
 }
 
 /// Whether nothing in a document is against the policy.

@@ -158,25 +158,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The name used in metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoAnswer => "no_answer",
-            Self::Refused(_) => "refused",
-            Self::Redirected(_) => "redirected",
-            Self::OtherLanguage => "other_language",
-            Self::NotFound(_) => "not_found",
-            Self::TooMany => "too_many",
-            Self::Broken(_) => "broken",
-            Self::TooLarge => "too_large",
-            Self::Malformed => "malformed",
-            Self::Endless => "endless",
-        }
-    }
-}
-
-impl Failure {
     /// Whether it may be over soon.
     #[must_use]
     pub const fn may_pass(self) -> bool {
@@ -249,8 +230,6 @@ pub struct Reading {
     due: Time,
     /// Failures in a row.
     pub failures: u32,
-    /// When the last reading ended.
-    pub ended: Time,
     /// Whether an answer is waited for.
     waits: bool,
     /// Something changed since the list was last compiled.
@@ -327,7 +306,7 @@ impl Reading {
             Step::Page => self.due = now,
             Step::End { .. } => {
                 self.is_whole = false;
-                (self.pages, self.failures, self.ended) = (0, 0, now);
+                (self.pages, self.failures) = (0, 0);
                 self.due = now.plus_seconds(feed.poll_every * (0.9 + 0.2 * chance));
             }
             Step::Failed(failure) => {

@@ -69,6 +69,20 @@ pub struct Finding {
     pub decision: Decision,
 }
 
+impl Finding {
+    /// What type of object tells it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.thing.sort() == Some(Sort::Indicator) { "sighting" } else { "indicator" }
+    }
+
+    /// The identifier of that object.
+    #[must_use]
+    pub fn identifier(&self) -> String {
+        id::write(self.kind(), self.id)
+    }
+}
+
 /// All findings, the surest first.
 #[must_use]
 pub fn findings(memory: &Memory, policy: &Policy, now: Time) -> Vec<Finding> {
@@ -149,12 +163,13 @@ fn identifier(thing: &Thing, epoch: Epoch, secret: &Secret) -> u128 {
         Some(Sort::System | Sort::Opening | Sort::Closing) => Thing::new(Sort::System, 0, thing.value() >> 64),
         _ => *thing,
     };
-    let mut bits = [0; 16];
-    for (part, half) in bits.chunks_exact_mut(8).zip(0u64..) {
-        let text = [told.id(), epoch.number(), half].map(u64::to_le_bytes).concat();
-        part.copy_from_slice(&secret.hash(Purpose::Identifier, &text).to_le_bytes());
-    }
-    id::uuid(bits)
+    uuid(&[told.id(), epoch.number()].map(u64::to_le_bytes).concat(), secret)
+}
+
+/// A UUID that follows from some bytes and the operator's secret.
+fn uuid(of: &[u8], secret: &Secret) -> u128 {
+    let half = |number: u64| secret.hash(Purpose::Identifier, &[of, &number.to_le_bytes()].concat());
+    id::uuid([half(0), half(1)].map(u64::to_le_bytes).concat().try_into().unwrap_or([0; 16]))
 }
 
 /// The pattern that a thing is told as; `None` of a sighting, and of what may not be told.
@@ -163,8 +178,7 @@ pub fn pattern(thing: &Thing, disclosure: &Disclosure, community: Option<&Commun
     Some(match thing.sort()? {
         Sort::Network if disclosure.allows(Item::Network) => {
             let network = thing.network();
-            let family = if network.is_ipv4() { 4 } else { 6 };
-            format!("[ipv{family}-addr:value = '{network}']")
+            format!("[ipv{}-addr:value = '{network}']", network.family())
         }
         Sort::Network => {
             format!("[llm-keyed-observable:network = '{}']", community?.network(Epoch::at(now), thing.network()))
@@ -196,11 +210,10 @@ pub fn object(finding: &Finding, policy: &Policy, now: Time) -> Option<Value> {
     let disclosure = &policy.disclosure;
     let sort = finding.thing.sort()?;
     let mut object = Map::new();
-    let kind = if sort == Sort::Indicator { "sighting" } else { "indicator" };
     for (name, value) in [
-        ("type", kind.into()),
+        ("type", finding.kind().into()),
         ("spec_version", "2.1".into()),
-        ("id", id::write(kind, finding.id).into()),
+        ("id", finding.identifier().into()),
         ("created", timestamp::write(month(now)).into()),
         ("modified", timestamp::write(minute(now)).into()),
         ("object_marking_refs", json!([disclosure.tlp.id()])),
@@ -208,7 +221,7 @@ pub fn object(finding: &Finding, policy: &Policy, now: Time) -> Option<Value> {
         object.insert(name.to_owned(), value);
     }
     if !disclosure.member.is_empty() {
-        object.insert("created_by_ref".to_owned(), member(policy).1.into());
+        object.insert("created_by_ref".to_owned(), member_id(policy).into());
     }
     if sort == Sort::Indicator {
         object.insert("sighting_of_ref".to_owned(), id::write("indicator", finding.thing.value()).into());
@@ -271,37 +284,32 @@ pub fn substance(object: &Value) -> u64 {
     crate::observe::hash::public(object.to_string().as_bytes())
 }
 
-/// The operator as an object, with its identifier.
-#[must_use]
-pub fn member(policy: &Policy) -> (Value, String) {
-    let member = &policy.disclosure.member;
-    let mut bits = [0; 16];
-    for (part, half) in bits.chunks_exact_mut(8).zip(0u64..) {
-        let text = [member.as_bytes(), &half.to_le_bytes()].concat();
-        part.copy_from_slice(&policy.lens.secret.hash(Purpose::Identifier, &text).to_le_bytes());
-    }
-    let id = id::write("identity", id::uuid(bits));
-    let object = json!({
+fn member_id(policy: &Policy) -> String {
+    id::write("identity", uuid(policy.disclosure.member.as_bytes(), &policy.lens.secret))
+}
+
+/// The operator as an object.
+fn member(policy: &Policy) -> Value {
+    json!({
         "type": "identity",
         "spec_version": "2.1",
-        "id": id,
+        "id": member_id(policy),
         "created": MEMBER_SINCE,
         "modified": MEMBER_SINCE,
-        "name": &**member,
+        "name": &*policy.disclosure.member,
         "identity_class": "organization",
-    });
-    (object, id)
+    })
 }
 
 /// Identities never change, so their version is always the same.
-pub const MEMBER_SINCE: &str = "2026-01-01T00:00:00.000Z";
+const MEMBER_SINCE: &str = "2026-01-01T00:00:00.000Z";
 
 /// What stands beside the findings: who tells, and how far it may be passed on.
 #[must_use]
 pub fn frame(policy: &Policy) -> Vec<Value> {
     let mut frame = vec![policy.disclosure.tlp.object()];
     if !policy.disclosure.member.is_empty() {
-        frame.push(member(policy).0);
+        frame.push(member(policy));
     }
     frame
 }

@@ -176,8 +176,7 @@ impl Library {
             *shelf.unused.entry(reason.name()).or_default() += 1;
             if shelf.named.len() < MOST_NAMED {
                 let id = object.get("id").and_then(Value::as_str).unwrap_or("(no id)");
-                let end = id.char_indices().nth(80).map_or(id.len(), |(end, _)| end);
-                shelf.named.push((id.get(..end).unwrap_or_default().into(), reason));
+                shelf.named.push((id.chars().take(80).collect(), reason));
             }
         }
         taken

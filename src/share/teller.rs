@@ -1,12 +1,10 @@
 //! Telling: which findings are to be sent now, which wait for a person, and what was told already.
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::audit;
 use super::finding::{self, Decision, Finding};
-use super::stix::id;
 use crate::config::Policy;
 use crate::remember::Time;
 
@@ -16,12 +14,14 @@ const AGAIN: f64 = 86_400.0;
 const NOT_AGAIN: f64 = 600.0;
 /// Objects that are sent in one message.
 const MOST: usize = 50;
+/// Held findings that are remembered, so that each is said once.
+const MOST_HELD: usize = 10_000;
 
 /// What was told and what was held, by the UUID of the object.
 #[derive(Debug, Default)]
 pub struct Teller {
     told: AHashMap<u128, Told>,
-    held: AHashMap<u128, u64>,
+    held: AHashSet<u128>,
     /// The hour that is counted, and objects told in it.
     hour: u64,
     this_hour: u32,
@@ -48,7 +48,7 @@ impl Batch {
     /// The SHA-256 of the envelope, by which logs and audits know it.
     #[must_use]
     pub fn hash(&self) -> String {
-        Sha256::digest(self.body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        audit::fingerprint(self.body.as_bytes())
     }
 }
 
@@ -69,26 +69,23 @@ impl Teller {
                 continue;
             }
             let Some(object) = finding::object(finding, policy, now) else { continue };
-            let substance = finding::substance(&object);
             if finding.decision == Decision::Hold {
-                if self.held.insert(finding.id, substance).is_none() {
+                if self.held.insert(finding.id) {
                     held.push(object);
                 }
                 continue;
             }
+            let substance = finding::substance(&object);
             let is_known = self.told.get(&finding.id).is_some_and(|told| {
                 now.seconds_since(told.at) < if told.substance == substance { AGAIN } else { NOT_AGAIN }
             });
             if !is_known && objects.len() < room.min(MOST) {
-                batch.ids.push(id::write(
-                    if object.get("pattern").is_some() { "indicator" } else { "sighting" },
-                    finding.id,
-                ));
+                batch.ids.push(finding.identifier());
                 batch.findings.push((finding.id, substance));
                 objects.push(object);
             }
         }
-        if self.held.len() > 4 * MOST * MOST {
+        if self.held.len() > MOST_HELD {
             self.held.clear();
         }
         if !objects.is_empty() {

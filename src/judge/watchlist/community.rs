@@ -55,7 +55,8 @@ pub struct Community {
     id: u64,
 }
 
-/// A keyed hash of something that must not be told: HMAC-SHA-256 under the community's key.
+/// A keyed hash of something that must not be told: HMAC-SHA-256 under the community's key. It is written as 64 hexadecimal
+/// digits in lower case, as every SHA-256 is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub [u8; 32]);
 

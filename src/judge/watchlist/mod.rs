@@ -125,7 +125,7 @@ impl Entry {
 
 fn write_atom(atom: &Atom, is_last: bool, to: &mut Vec<u8>) {
     let (kind, detail, value) = match atom {
-        Atom::Network(block) => (if block.is_ipv4() { 4 } else { 6 }, block.prefix(), block.range().0),
+        Atom::Network(block) => (block.family(), block.prefix(), block.range().0),
         Atom::Exact(property, value) => (1, *property as u8, u128::from(*value)),
         Atom::Sketch(sketch, distance) => (2, *distance, u128::from(*sketch)),
     };
@@ -136,7 +136,7 @@ fn write_atom(atom: &Atom, is_last: bool, to: &mut Vec<u8>) {
 /// What one request shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shown {
-    /// The caller's address, unless it may never match.
+    /// The caller's address.
     pub address: Option<Address>,
     /// Values of properties.
     exact: [(u8, u64); Self::MOST],

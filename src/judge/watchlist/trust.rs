@@ -107,6 +107,12 @@ const SUREST: f32 = 0.99;
 const BROAD: f32 = 0.5;
 
 impl Trust {
+    /// By which a watchlist names the sources, in their order.
+    #[must_use]
+    pub fn names(&self) -> Vec<u64> {
+        self.sources.iter().map(Source::hash).collect()
+    }
+
     /// Whether an address may match at all.
     #[must_use]
     pub fn may_match(&self, address: Address) -> bool {

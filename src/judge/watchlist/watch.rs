@@ -7,7 +7,6 @@ use super::atom::{self, Property};
 use super::trust::{Effect, Match, Trust};
 use super::{Community, Epoch, Shown, Watchlist};
 use crate::observe::Observation;
-use crate::observe::address::Cidr;
 use crate::remember::Time;
 use crate::remember::distinct::Many;
 
@@ -16,7 +15,7 @@ const TOKENS: usize = 1_024;
 /// A source that spoke against fewer callers than this is not held to its share.
 const FEW: f32 = 20.0;
 /// Networks are shared at these lengths: one address, and what counts as one network by default. IPv4 and IPv6.
-pub const SHARED_PREFIXES: [(u8, u8); 2] = [(32, 128), (24, 48)];
+const SHARED_PREFIXES: [(u8, u8); 2] = [(32, 128), (24, 48)];
 
 /// What matches came to, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,12 +60,6 @@ impl Watch {
         self.list = list;
     }
 
-    /// What is watched for.
-    #[must_use]
-    pub fn list(&self) -> &Watchlist {
-        &self.list
-    }
-
     /// What matches came to since the last call.
     pub fn take_matches(&mut self) -> Matches {
         std::mem::take(&mut self.matches)
@@ -83,18 +76,13 @@ impl Watch {
         if self.list.is_empty() || trust.effect == Effect::Ignore {
             return None;
         }
-        let shown = self.shown(observation, trust, community, now);
-        // The loudest of each source. Takes no room until something is found.
-        let mut found: Vec<Match> = Vec::new();
-        let list = &self.list;
-        list.find(&shown, |indicator, is_broad| {
-            let Some(found_match) = trust.weigh(list, &indicator, is_broad, now) else { return };
-            match found.iter_mut().find(|best| best.source == found_match.source) {
-                Some(best) if best.rank() < found_match.rank() => *best = found_match,
-                Some(_) => {}
-                None => found.push(found_match),
-            }
-        });
+        let mut shown = self.shown(observation, trust, community, now);
+        let mut found = self.found(&shown, trust, now);
+        // Few requests fit anything, so it is asked afterwards whether the address may match at all.
+        if !found.is_empty() && shown.address.is_some_and(|address| !trust.may_match(address)) {
+            shown.address = None;
+            found = self.found(&shown, trust, now);
+        }
         let caller = observation.subject().id;
         self.callers.add(now, caller);
         let mut loudest: Option<Match> = None;
@@ -113,6 +101,20 @@ impl Watch {
         loudest
     }
 
+    /// The loudest match of each source. Takes no room until something is found.
+    fn found(&self, shown: &Shown, trust: &Trust, now: Time) -> Vec<Match> {
+        let mut found: Vec<Match> = Vec::new();
+        self.list.find(shown, |indicator, is_broad| {
+            let Some(found_match) = trust.weigh(&self.list, &indicator, is_broad, now) else { return };
+            match found.iter_mut().find(|best| best.source == found_match.source) {
+                Some(best) if best.rank() < found_match.rank() => *best = found_match,
+                Some(_) => {}
+                None => found.push(found_match),
+            }
+        });
+        found
+    }
+
     /// Whether a source speaks against more callers than it may: a feed that names what everybody uses must not take everybody
     /// out.
     fn is_too_much(&mut self, found: &Match, trust: &Trust, caller: u64, now: Time) -> bool {
@@ -127,8 +129,7 @@ impl Watch {
     }
 
     fn shown(&mut self, observation: &Observation, trust: &Trust, community: Option<&Community>, now: Time) -> Shown {
-        let address = observation.address.filter(|address| trust.may_match(*address));
-        let mut shown = Shown::of(address);
+        let mut shown = Shown::of(observation.address);
         let profile = observation.client_principal;
         shown.add(Property::Profile, atom::principal(Property::Profile, profile));
         if self.list.asks_for(Property::Principal) {
@@ -148,17 +149,24 @@ impl Watch {
         }
         let Some(community) = community else { return shown };
         shown.sketches = observation.conversation.as_deref().map(|asked| asked.sketches()).unwrap_or_default();
+        let asked = |property| self.list.asks_for(property);
+        let address = observation.address.filter(|_| asked(Property::NetworkToken));
+        let address = address.filter(|address| trust.may_match(*address));
+        let credential = observables.credential.filter(|_| asked(Property::CredentialToken));
+        if address.is_none() && credential.is_none() {
+            return shown;
+        }
         // What was shared at the end of a month still counts at the beginning of the next.
         let current = Epoch::at(now);
         for epoch in [current, current.before()] {
-            if let (Some(address), true) = (address, self.list.asks_for(Property::NetworkToken)) {
+            if let Some(address) = address {
                 for (v4, v6) in SHARED_PREFIXES {
-                    let block = Cidr::new(address, if address.is_ipv4() { v4 } else { v6 });
+                    let block = address.block(v4, v6);
                     let token = self.token((block, epoch, community.id()), || community.network(epoch, block).number());
                     shown.add(Property::NetworkToken, atom::number(Property::NetworkToken, token));
                 }
             }
-            if let (Some(digest), true) = (&observables.credential, self.list.asks_for(Property::CredentialToken)) {
+            if let Some(digest) = &credential {
                 let token =
                     self.token((digest, epoch, community.id()), || community.credential(epoch, digest).number());
                 shown.add(Property::CredentialToken, atom::number(Property::CredentialToken, token));

@@ -4,7 +4,6 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use scarecrow::share::audit::{self, Finding};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let bundle: Value = strict::parse(&bytes).with_context(|| format!("{} cannot be audited", arguments.bundle))?;
     let findings = audit::audit(&bundle, &policy.disclosure);
     let violations = findings.iter().filter(|finding| finding.rule.is_err()).count();
-    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = audit::fingerprint(&bytes);
     if arguments.json {
         let fields: Vec<Value> = findings.iter().map(as_json).collect();
         let of = |violation: bool| fields.iter().filter(move |field| field.get("violation").is_some() == violation);

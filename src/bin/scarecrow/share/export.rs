@@ -5,7 +5,6 @@ use scarecrow::config::Policy;
 use scarecrow::remember::Time;
 use scarecrow::share::audit;
 use scarecrow::share::finding::{self, Decision, Finding, Why};
-use scarecrow::share::stix::id;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,7 +99,7 @@ fn show(findings: &[Finding], policy: &Policy, now: Time) {
             Decision::Withhold(Why::NoCommunity) => "not told: no community key",
         };
         rows.add_row([
-            id::write("indicator", finding.id),
+            finding.identifier(),
             pattern.unwrap_or_else(|| "(sighting)".to_owned()),
             finding.confidence.to_string(),
             format!("{:.0}", finding.suspects),

@@ -22,9 +22,7 @@ pub struct Indicators {
     pub library: Library,
     /// Objects that were read.
     pub objects: u64,
-    /// Objects that are not used, by reason.
-    pub unused: BTreeMap<&'static str, u64>,
-    /// Them by id, up to [`MOST_NAMED`].
+    /// Those that are not used by id, up to [`MOST_NAMED`].
     pub named: Vec<(String, Reason)>,
 }
 
@@ -34,7 +32,7 @@ const MOST_NAMED: usize = 100_000;
 impl Indicators {
     /// None yet.
     pub fn new() -> Self {
-        Self { library: Library::new(1), objects: 0, unused: BTreeMap::new(), named: Vec::new() }
+        Self { library: Library::new(1), objects: 0, named: Vec::new() }
     }
 
     /// Reads a file, or all of a collection. `each` sees every object.
@@ -87,12 +85,16 @@ impl Indicators {
 
     fn count(&mut self, object: &Value, taken: Taken) {
         self.objects += 1;
-        if let Taken::Unused(reason) = taken {
-            *self.unused.entry(reason.name()).or_default() += 1;
-            if self.named.len() < MOST_NAMED {
-                let id = object.get("id").and_then(Value::as_str).unwrap_or("(no id)");
-                self.named.push((id.chars().take(80).collect(), reason));
-            }
+        if let Taken::Unused(reason) = taken
+            && self.named.len() < MOST_NAMED
+        {
+            let id = object.get("id").and_then(Value::as_str).unwrap_or("(no id)");
+            self.named.push((id.chars().take(80).collect(), reason));
         }
+    }
+
+    /// How many are not used, by reason.
+    pub fn unused(&self) -> BTreeMap<&'static str, u64> {
+        self.library.shelves.first().map(|shelf| shelf.unused.clone()).unwrap_or_default()
     }
 }

@@ -74,13 +74,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => sources.truncate(1),
     }
     policy.observe_what_indicators_name();
-    let names: Vec<u64> = policy.trust.sources.iter().map(Source::hash).collect();
     let indicators = Indicators::read(&arguments.indicators, &arguments.login, &policy.limits, |_| {})?;
     let mut traffic = Traffic::read(&arguments.files, &policy)?;
     traffic.sort();
     // Validity is judged at each exchange's own time; what ended before the first is not needed.
     let start = traffic.exchanges.first().map(|exchange| exchange.time).unwrap_or_default();
-    traffic.watchlist = Rc::new(indicators.library.watchlist(&names, policy.limits.longest, start));
+    traffic.watchlist = Rc::new(indicators.library.watchlist(&policy.trust.names(), policy.limits.longest, start));
     let mut found: BTreeMap<u128, Fits> = BTreeMap::new();
     let mut matched = 0;
     traffic.play(&policy, |_, exchange, outcome| {

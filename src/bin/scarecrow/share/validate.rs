@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let policy = traffic::policy(arguments.config.as_deref(), None)?;
     let indicators = Indicators::read(&arguments.from, &arguments.login, &policy.limits, |_| {})?;
     report(&indicators, arguments.json, None)?;
-    Ok(if indicators.unused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if indicators.unused().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// So many objects are named on a terminal.
@@ -52,7 +52,7 @@ pub fn report(indicators: &Indicators, as_json: bool, kept: Option<usize>) -> Re
             .map(|(id, reason)| json!({"id": id, "reason": reason.name(), "message": reason.to_string()}))
             .collect();
         let report = json!({
-            "objects": indicators.objects, "indicators_used": used, "unused": indicators.unused,
+            "objects": indicators.objects, "indicators_used": used, "unused": indicators.unused(),
             "unused_objects": named, "objects_kept": kept,
         });
         crate::print(&crate::pretty(&report))?;
@@ -69,7 +69,8 @@ pub fn report(indicators: &Indicators, as_json: bool, kept: Option<usize>) -> Re
             rows.add_row([id.clone(), reason.name().to_owned(), reason.to_string()]);
         }
         text.push_str(&format!("\n{rows}\n"));
-        let counts: Vec<String> = indicators.unused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let counts: Vec<String> =
+            indicators.unused().iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         text.push_str(&format!("\nNot used: {}. --json lists all.\n", counts.join(", ")));
     }
     crate::print(&text)?;
