@@ -1,4 +1,4 @@
-# Needs Rust (cargo), Python 3.10 or later and make; everything else is installed below the repository as needed.
+# Needs Rust (cargo), Python 3.10 or later, Node 20 or later with npm, and make; everything else is installed below the repository as needed.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -8,13 +8,14 @@ CURATOR := .venv-curator
 RECORD := .venv-record
 TOOLS := .venv-tools
 AGENT := .venv-agent
+WORKERS := edge/workers/node_modules
 PYTHON := $(VENV)/bin/python
 WASM := target/scarecrow.wasm
 SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm demo serve test unit e2e lint bench bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo serve test unit e2e lint bench bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -44,6 +45,16 @@ target/naive/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 target/scan/%/peers.wasm: benches/peers/Cargo.toml $(wildcard benches/peers/src/*) $(wildcard src/observe/json/*)
 	@tests/build-wasm.sh benches/peers target/scan --features scan
 
+edge/workers/scarecrow.wasm: $(WASM)
+	@cp $< $@
+
+$(WORKERS)/.package-lock.json: edge/workers/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or later" >&2; exit 1; }
+	@npm ci --prefix edge/workers --no-audit --no-fund --loglevel error
+	@touch $@
+
+edge: edge/workers/scarecrow.wasm $(WORKERS)/.package-lock.json ## Make the package for Cloudflare Workers complete, edge/workers
+
 target/release/scarecrow: $(SOURCES)
 	@cargo build --quiet --release --bin scarecrow
 
@@ -61,17 +72,18 @@ demo: $(WASM) target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ##
 serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
 	@$(PYTHON) -m demo --serve
 
-test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy
+test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy and a real workerd
 
 unit:
 	@cargo test --quiet
 
-e2e: $(WASM) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
+e2e: $(WASM) edge $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
 
-lint: ## Check formatting and lints; warnings are errors
+lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnings are errors
 	@cargo fmt --check
 	@cargo clippy --quiet --all-targets -- -D warnings
+	@cd edge/workers && npx tsc --noEmit
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
 
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
@@ -119,4 +131,4 @@ docs: target/release/scarecrow ## Write the references of policies and features 
 	@target/release/scarecrow reference --features > docs/features.md
 
 clean: ## Remove everything built or installed
-	@rm -rf target $(VENV) $(CURATOR) $(RECORD) $(TOOLS) $(AGENT)
+	@rm -rf target $(WORKERS) $(VENV) $(CURATOR) $(RECORD) $(TOOLS) $(AGENT)

@@ -1,4 +1,7 @@
-"""A gateway for each test: a real Envoy from envoy/demo.yaml on free ports, with two stand-in models behind it."""
+"""A gateway for each test: the filter in a real Envoy and in a real workerd on free ports, with two stand-in models behind it.
+
+Every case that asks for `gateway` runs in both, and has to come out alike. `envoy_only` marks the few that are about something of Envoy's.
+"""
 
 import contextlib
 import os
@@ -16,6 +19,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import certificates  # noqa: E402
 from harness.envoy import ROOT, Envoy, free_port, require_module  # noqa: E402
 from harness.origin import Origin  # noqa: E402
+from harness.workerd import CF_HEADER, TOKEN, Workerd  # noqa: E402
+
+HOSTS = ("envoy", "workerd")
+
+
+def envoy_only(why: str):
+    """The case is about something that workerd has not."""
+    return pytest.mark.hosts("envoy", why=why)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "hosts(*names, why): the hosts that a case runs in, if not in all")
+
+
+def pytest_generate_tests(metafunc):
+    if "host" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("hosts")
+        metafunc.parametrize("host", marker.args if marker else HOSTS)
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +50,14 @@ def keys(tmp_path_factory):
 
 
 class Gateway:
-    """Envoy, the model behind it, and the model for what was tagged."""
+    """A host with the filter, the model behind it, and the model for what was tagged."""
 
-    def __init__(self, envoy: Envoy, model: Origin, suspects: Origin, authority: Path):
-        self.envoy, self.model, self.suspects, self.authority = envoy, model, suspects, authority
-        self.port = envoy.ports[8443]
+    def __init__(self, ports: list[int], model: Origin, suspects: Origin, authority: Path):
+        self.ports, self.model, self.suspects, self.authority = ports, model, suspects, authority
+        self.port = ports[0]
         self.base = f"https://localhost:{self.port}"
         self.tls = ssl.create_default_context(cafile=str(authority))
+        self._turn = 0
 
     def openai(self, key="sk-test", **options):
         import openai
@@ -48,14 +70,17 @@ class Gateway:
         return anthropic.Anthropic(base_url=self.base, api_key=key, max_retries=0, **options)
 
     def http(self, **options):
+        """A client; of several isolates each next one is another's."""
         import httpx
 
-        return httpx.Client(base_url=self.base, verify=self.tls, **options)
+        port = self.ports[self._turn % len(self.ports)]
+        self._turn += 1
+        return httpx.Client(base_url=f"https://localhost:{port}", verify=self.tls, **options)
 
     def counter(self, series: str) -> int:
         """One of the filter's counters, once the worker has reported it."""
         time.sleep(1.3)
-        return int(self.envoy.metrics().get(f"scarecrow_{series}", 0))
+        return int(self.metrics().get(f"scarecrow_{series}", 0))
 
     def raw(self, request: bytes, read: bool = True) -> bytes:
         """Sends bytes as they are, over TLS, and returns what comes back until the connection ends or is idle."""
@@ -68,6 +93,52 @@ class Gateway:
                 while read and (part := connection.recv(65536)):
                     answer += part
             return answer
+
+
+class EnvoyGateway(Gateway):
+    """Envoy."""
+
+    #: More seconds than workers take to tell each other.
+    interval = 0.4
+
+    def __init__(self, envoy: Envoy, *others):
+        super().__init__([envoy.ports[8443]], *others)
+        self.envoy = envoy
+        self.metrics, self.access_log, self.folder = envoy.metrics, envoy.access_log, envoy.folder
+
+    def log(self) -> str:
+        return self.envoy.log.read_text()
+
+
+class EdgeGateway(Gateway):
+    """Workers, each an isolate with a port of its own."""
+
+    interval = 0.6
+
+    def __init__(self, workerd: Workerd, *others):
+        super().__init__(workerd.ports, *others)
+        self.workerd = workerd
+        self.access_log, self.folder = workerd.access_log, workerd.folder
+
+    def http(self, headers=None, **options):
+        return super().http(headers=CF_HEADER | (headers or {}), **options)
+
+    def metrics(self) -> dict[str, float]:
+        with self.http(headers={"authorization": f"Bearer {TOKEN}"}) as client:
+            answer = client.get("/.well-known/scarecrow/metrics")
+        assert answer.status_code == 200
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in answer.text.splitlines())}
+
+    def log(self) -> str:
+        return self.workerd.log.read_text(errors="replace")
+
+
+def demo_policy() -> dict:
+    """The policy of envoy/demo.yaml."""
+    config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
+    return plugin["configuration"]["value"]
 
 
 def demo_config(policy=None, change=None, listener=None) -> str:
@@ -84,20 +155,28 @@ def demo_config(policy=None, change=None, listener=None) -> str:
 
 
 @pytest.fixture
-def gateway(keys, tmp_path):
-    """Starts gateways: `gateway(policy, change=…, workers=…)`."""
+def gateway(host, keys, tmp_path):
+    """Starts gateways: `gateway(policy, workers=…)`. A policy of `None` is the demo's. What is known of requests besides comes from a `change` of Envoy's
+    configuration, and from `properties` of the Worker."""
     with contextlib.ExitStack() as stack:
 
-        def start(policy=None, change=None, model=None, listener=None, **options) -> Gateway:
+        def start(policy=None, change=None, model=None, listener=None, workers=1, properties=None, **options) -> Gateway:
             model = stack.enter_context(model or Origin())
             suspects = stack.enter_context(Origin(name="suspects"))
+            others = (model, suspects, keys / "ca.pem")
             folder = tmp_path / f"gateway{free_port()}"
             folder.mkdir()
+            if host == "workerd":
+                bindings = {"ORIGIN": f"http://127.0.0.1:{model.port}", "SUSPECTS": f"http://127.0.0.1:{suspects.port}"}
+                policy = demo_policy() if policy is None else policy
+                workerd = Workerd(folder, policy, bindings, keys, isolates=workers, exchange=workers > 1,
+                                  properties=properties, **options)
+                return EdgeGateway(stack.enter_context(workerd), *others)
             for name in ("certificate.pem", "key.pem"):
                 (folder / name).symlink_to(keys / name)
             ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}
-            envoy = stack.enter_context(Envoy(demo_config(policy, change, listener), folder, ports, **options))
-            return Gateway(envoy, model, suspects, keys / "ca.pem")
+            envoy = Envoy(demo_config(policy, change, listener), folder, ports, workers=workers, **options)
+            return EnvoyGateway(stack.enter_context(envoy), *others)
 
         yield start
 

@@ -11,7 +11,7 @@ import time
 import zlib
 
 import pytest
-from conftest import CHAT, ours
+from conftest import CHAT, envoy_only, ours
 
 PASS_ALL = {"mode": "enforce"}
 OBSERVE = {"mode": "observe"}
@@ -107,6 +107,7 @@ def h2_frames(gate, body: bytes, size: int, trailers=(), headers=()) -> tuple[in
             sock.sendall(conn.data_to_send())
 
 
+@envoy_only("workerd listens for HTTP/1.1 alone")
 def test_http2_frames_of_one_byte_and_trailers_are_no_obstacle(gateway):
     gate = gateway(TAG_ALL)
     body = json.dumps(SAMPLES).encode()
@@ -160,6 +161,7 @@ def test_a_client_that_expects_100_continue_gets_it(gateway):
     assert ours(gate.suspects.received[0])["x-scarecrow-action"] == "tag"
 
 
+@envoy_only("a setting of the connection manager")
 def test_an_origin_that_answers_expectations_itself_is_asked(gateway):
     def pass_on(manager, _):
         manager["proxy_100_continue"] = True
@@ -215,6 +217,7 @@ def test_a_throttled_request_never_reaches_a_model_whatever_the_size_of_its_body
     assert len(gate.model.received + gate.suspects.received) == 1
 
 
+@envoy_only("a setting of the listener")
 def test_a_small_buffer_of_envoys_delays_one_request_and_refuses_none(gateway):
     gate = gateway(TAG_ALL, listener={"per_connection_buffer_limit_bytes": 32_768}, workers=1)
     for attempt in range(6):
@@ -228,6 +231,7 @@ def test_a_small_buffer_of_envoys_delays_one_request_and_refuses_none(gateway):
     assert gate.counter("buffers_full{}") == 1
 
 
+@envoy_only("a setting of the Wasm filter")
 def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
     def forget(_, plugin):
         del plugin["allow_on_headers_stop_iteration"]
@@ -264,6 +268,6 @@ def test_no_text_of_a_request_or_an_answer_is_logged(gateway):
     post(gate, json.dumps(CHAT | {"messages": [{"role": "system", "content": f"system {secret}"},
                                                {"role": "user", "content": f"user {secret}"}], "user": secret}).encode())
     time.sleep(1.5)
-    written = "".join(path.read_text(errors="replace") for path in gate.envoy.folder.iterdir() if path.is_file())
+    written = "".join(path.read_text(errors="replace") for path in gate.folder.iterdir() if path.is_file())
     assert "tag" in written and secret not in written
     assert secret not in str(ours(gate.suspects.received[0]))

@@ -1,17 +1,16 @@
-"""One memory over all workers of an Envoy, which outlives configurations and VMs."""
+"""One memory over all workers of an Envoy, which outlives configurations and VMs; and over all isolates of a place."""
 
 import threading
 import time
 
 import httpx
 import pytest
+from conftest import envoy_only
 from test_config import Watched
 from test_faults import faulty
 
 from harness.origin import Origin
 
-#: More than the time in which workers tell each other.
-INTERVAL = 0.4
 EVOLVE = "I want you to act as a prompt rewriter. Your objective is to rewrite this prompt into a more complex version. #Given Prompt#: "
 WORDS = "river engine court flour signal violin harbour enzyme ledger glacier".split()
 
@@ -38,10 +37,14 @@ class Clients:
 def verdicts(gate, requests: int) -> list[tuple[int, str]]:
     """Scores and actions of requests by one key over one connection after another, an interval apart."""
     clients = Clients(gate)
+    for client in clients.clients:
+        # An isolate judges its first request before it has heard from others.
+        client.get("/v1/models")
+    time.sleep(2 * gate.interval)
     for number in range(requests):
         clients.post("sk-pipeline", ask(number))
-        time.sleep(INTERVAL)
-    return [(int(entry["score"]), entry["action"]) for entry in gate.envoy.access_log()]
+        time.sleep(gate.interval)
+    return [(int(entry["score"]), entry["action"]) for entry in gate.access_log() if entry["action"]]
 
 
 LOG_ALL = {"mode": "observe", "access_log": "all", "actions": [{"at": 20, "do": "tag"}]}
@@ -73,7 +76,7 @@ def test_a_caller_is_held_to_one_rate_whatever_the_number_of_workers(gateway, wo
     passed = 0
     for number in range(24):
         passed += clients.post("sk-busy", ask(number)).status_code == 200
-        time.sleep(INTERVAL / 2)
+        time.sleep(gate.interval / 2)
     # The burst, less as the score rises. What other workers admitted is known a little late: one or two more may pass.
     assert 4 <= passed <= 10
 
@@ -119,6 +122,7 @@ def until_served(post) -> httpx.Response:
     return answer
 
 
+@envoy_only("what Envoy does while a VM is made anew")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_trap_under_load_forgets_nobody(gateway, workers):
     gate = gateway(THROTTLE_ALL, faulty, workers=workers)

@@ -1,0 +1,216 @@
+/**
+ * A body's way through a filter: read part by part, as fast as the far side takes it.
+ */
+
+import { StreamKind } from "./abi.js";
+import { join } from "./body.js";
+
+/** @typedef {import("./vm.js").Vm} Vm */
+/** @typedef {import("./stream.js").Stream} Stream */
+/** @typedef {import("./stream.js").Gate} Gate */
+/** @typedef {import("./body.js").Body} Body */
+
+/** How often whoever waits looks up, in milliseconds: that is when a filter's ticks come while nothing else happens. */
+const LOOK_UP = 250;
+/** Bytes of one body that wait at most: then nothing more is read from the sender until the filter lets them go. */
+const MOST_HELD = 4 * 1024 * 1024;
+/** Bytes that wait in one isolate at most, of the 128 MiB that it has. Beyond that a request goes on unjudged. */
+const MOST_HELD_BY_ALL = 32 * 1024 * 1024;
+/** A body of a known size up to this is read at once, which costs less than part by part. */
+export const SMALL = 64 * 1024;
+
+const EMPTY = new Uint8Array();
+const CALLBACKS = ["proxy_on_request_body", "proxy_on_response_body"];
+
+let heldByAll = 0;
+
+export class Passage {
+  #vm;
+  #stream;
+  #direction;
+  #reader;
+  #left;
+  #held = 0;
+  #isEnded = false;
+  /** @type {Promise<ReadableStreamReadResult<Uint8Array>> | undefined} */
+  #reading;
+
+  /**
+   * @param {Vm} vm
+   * @param {Stream} stream
+   * @param {number} direction
+   * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+   * @param {number} length bytes that will come, or NaN
+   */
+  constructor(vm, stream, direction, reader, length) {
+    this.#vm = vm;
+    this.#stream = stream;
+    this.#direction = direction;
+    this.#reader = reader;
+    this.#left = length;
+  }
+
+  get #gate() {
+    return /** @type {Gate} */ (this.#stream.gates[this.#direction]);
+  }
+
+  get #body() {
+    return /** @type {Body} */ (this.#stream.bodies[this.#direction]);
+  }
+
+  get isEnded() {
+    return this.#isEnded;
+  }
+
+  /**
+   * Resolves with what goes on next: as soon as there is something, or at the end with nothing. Resolves early, with nothing, if the filter
+   * answers or ends the stream.
+   * @returns {Promise<Uint8Array[]>}
+   */
+  async next() {
+    for (;;) {
+      if (!this.#gate.isShut) {
+        const parts = this.#body.release();
+        this.#account();
+        if (parts.length > 0 || this.#isEnded || this.#stream.isOver) return parts;
+      }
+      const isFull = this.#body.heldBytes >= MOST_HELD;
+      if (!isFull && !this.#isEnded) this.#reading ??= this.#reader.read();
+      const result = this.#gate.isShut ? await this.#gate.race(isFull ? undefined : this.#reading, LOOK_UP) : await this.#reading;
+      if (result) {
+        this.#reading = undefined;
+        this.#take(result);
+      } else if (this.#gate.isShut) {
+        this.#vm.tick();
+      }
+    }
+  }
+
+  /** @param {ReadableStreamReadResult<Uint8Array>} result */
+  #take({ done, value }) {
+    const part = value ?? EMPTY;
+    this.#left -= part.length;
+    this.#isEnded = done || this.#left <= 0;
+    show(this.#vm, this.#stream, this.#direction, part, this.#isEnded);
+    this.#account();
+    if (this.#gate.isShut && heldByAll > MOST_HELD_BY_ALL) {
+      this.#vm.host.print("warn", "requests wait with more bytes than an isolate can hold; one goes on unjudged");
+      this.#vm.close(this.#stream);
+      this.#gate.open();
+    }
+  }
+
+  #account() {
+    const held = this.#body.heldBytes;
+    heldByAll += held - this.#held;
+    this.#held = held;
+  }
+
+  /** Gives up what has not come. @param {unknown} [reason] */
+  cancel(reason) {
+    this.#body.release();
+    this.#account();
+    this.#reader.cancel(reason).catch(() => {});
+  }
+
+  /**
+   * What is left, as a stream that reads only what is taken from it.
+   * @param {Uint8Array[]} first what goes before it
+   * @param {(error?: unknown) => void} end runs once, when all of it was taken, nobody wants more, or it broke
+   * @returns {ReadableStream<Uint8Array>}
+   */
+  rest(first, end) {
+    const source = {
+      pull: async (/** @type {ReadableStreamDefaultController<Uint8Array>} */ controller) => {
+        try {
+          const parts = first.length > 0 ? first.splice(0) : await this.next();
+          for (const part of parts) controller.enqueue(part);
+          if (parts.length === 0 || (this.#isEnded && !this.#gate.isShut)) {
+            controller.close();
+            end();
+          }
+        } catch (error) {
+          controller.error(error);
+          end(error);
+        }
+      },
+      cancel: (/** @type {unknown} */ reason) => {
+        this.cancel(reason);
+        end(reason);
+      },
+    };
+    // Nothing is read ahead.
+    return new ReadableStream(source, { highWaterMark: 0 });
+  }
+}
+
+/**
+ * Shows a part of a body to the filter.
+ * @param {Vm} vm @param {Stream} stream @param {number} direction @param {Uint8Array} part @param {boolean} isEnd
+ */
+function show(vm, stream, direction, part, isEnd) {
+  const name = /** @type {string} */ (CALLBACKS[direction]);
+  const body = /** @type {Body} */ (stream.bodies[direction]);
+  const gate = /** @type {Gate} */ (stream.gates[direction]);
+  const goesOn = body.feed(part, (size) => vm.callback(name, stream, size, isEnd ? 1 : 0));
+  // Whoever answered waits for nothing.
+  if (goesOn || stream.isOver) gate.open();
+  else gate.isShut = true;
+}
+
+/**
+ * Shows a body to the filter that came at once, and waits until the filter lets it go.
+ * @param {Vm} vm @param {Stream} stream @param {number} direction @param {Uint8Array} bytes
+ * @returns {Promise<Uint8Array>}
+ */
+export async function whole(vm, stream, direction, bytes) {
+  show(vm, stream, direction, bytes, true);
+  await opened(vm, stream, /** @type {Gate} */ (stream.gates[direction]));
+  return join(/** @type {Body} */ (stream.bodies[direction]).release());
+}
+
+/**
+ * A request's body as far as it has to be read before the request goes on: nothing, bytes, or a stream.
+ * @param {Vm} vm
+ * @param {Stream} stream
+ * @param {Request} request
+ * @returns {Promise<{ body: Uint8Array | ReadableStream<Uint8Array> | null, cancel: () => void }>}
+ */
+export async function upload(vm, stream, request) {
+  const gate = stream.requestGate;
+  const length = request.headers.has("content-length") ? Number(request.headers.get("content-length")) : NaN;
+  const idle = () => {};
+  if (request.body === null || (!gate.isShut && !vm.has(/** @type {string} */ (CALLBACKS[StreamKind.Request])))) {
+    await opened(vm, stream, gate);
+    return { body: request.body, cancel: idle };
+  }
+  if (length <= SMALL) {
+    return { body: await whole(vm, stream, StreamKind.Request, new Uint8Array(await request.arrayBuffer())), cancel: idle };
+  }
+  const passage = new Passage(vm, stream, StreamKind.Request, request.body.getReader(), length);
+  const first = await passage.next();
+  const cancel = () => passage.cancel();
+  if (stream.isOver) cancel();
+  if (passage.isEnded) return { body: join(first), cancel };
+  return { body: sized(passage.rest(first, idle), Number(stream.request.get("content-length") ?? NaN)), cancel };
+}
+
+/**
+ * Who gets a body is told its size, if that is known.
+ * @param {ReadableStream<Uint8Array>} body @param {number} length
+ */
+export function sized(body, length) {
+  if (!Number.isSafeInteger(length)) return body;
+  const { readable, writable } = new FixedLengthStream(length);
+  // Whoever reads the far side learns of an error.
+  body.pipeTo(writable).catch(() => {});
+  return readable;
+}
+
+/** Waits until the filter lets go what has no body to wait for. @param {Vm} vm @param {Stream} stream @param {Gate} gate */
+export async function opened(vm, stream, gate) {
+  while (gate.isShut && !stream.isOver) {
+    await gate.race(undefined, LOOK_UP);
+    if (gate.isShut) vm.tick();
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Properties of a request, by the paths that Envoy gives them (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes),
+ * and everything in `request.cf` below `cf`. Absent ones are `undefined`.
+ */
+
+import { encode } from "./memory.js";
+
+/** @typedef {import("./stream.js").Stream} Stream */
+
+/** Whole numbers and times are 8 bytes, little-endian, as Envoy writes them. @param {number | bigint} value */
+function number(value) {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigInt64(0, BigInt(value), true);
+  return bytes;
+}
+
+/** @param {unknown} value @returns {Uint8Array | undefined} */
+function scalar(value) {
+  switch (typeof value) {
+    case "string":
+      return encode(value);
+    case "number":
+      return Number.isInteger(value) ? number(value) : encode(String(value));
+    case "boolean":
+      return Uint8Array.of(value ? 1 : 0);
+    default:
+      return value instanceof Uint8Array ? value : undefined;
+  }
+}
+
+/** @param {string} path */
+const withoutQuery = (path) => path.split("?", 1)[0];
+
+/** @type {Record<string, (stream: Stream) => unknown>} */
+const PROPERTIES = {
+  "request.path": (stream) => stream.request.get(":path"),
+  "request.url_path": (stream) => withoutQuery(stream.request.get(":path") ?? ""),
+  "request.query": (stream) => stream.request.get(":path")?.split("?").slice(1).join("?"),
+  "request.host": (stream) => stream.request.get(":authority"),
+  "request.scheme": (stream) => stream.request.get(":scheme"),
+  "request.method": (stream) => stream.request.get(":method"),
+  "request.referer": (stream) => stream.request.get("referer"),
+  "request.useragent": (stream) => stream.request.get("user-agent"),
+  "request.id": (stream) => stream.request.get("cf-ray") ?? stream.request.get("x-request-id"),
+  "request.protocol": (stream) => stream.cf?.["httpProtocol"],
+  "request.time": (stream) => number(BigInt(stream.startedAt) * 1_000_000n),
+  "request.size": (stream) => stream.request.get("content-length") && Number(stream.request.get("content-length")),
+  "response.code": (stream) => stream.status || undefined,
+  "response.size": (stream) => stream.response?.get("content-length") && Number(stream.response.get("content-length")),
+  "source.address": (stream) => stream.address && (stream.address.includes(":") ? `[${stream.address}]:0` : `${stream.address}:0`),
+  "connection.tls_version": (stream) => stream.cf?.["tlsVersion"],
+  "connection.mtls": (stream) => stream.cf?.["tlsClientAuth"]?.["certVerified"] === "SUCCESS",
+  "filter_state.scarecrow.connection": connection,
+};
+
+/**
+ * What the filter asks of a connection in one piece; Envoy's `set_filter_state` writes the same.
+ * @param {Stream} stream
+ */
+function connection({ address, cf }) {
+  const words = [];
+  if (address) words.push(`address=${address}`);
+  const ja4 = cf?.["botManagement"]?.["ja4"];
+  if (ja4) words.push(`ja4=${ja4}`);
+  if (cf?.["asn"]) words.push(`system=${cf["asn"]}`);
+  return words.join(" ");
+}
+
+/**
+ * @param {Stream} stream
+ * @param {string} path its parts are separated by zero characters
+ * @returns {Uint8Array | undefined}
+ */
+export function property(stream, path) {
+  const set = stream.properties.get(path) ?? stream.properties.get(path.replace(/^filter_state\0(wasm\.)?/, ""));
+  if (set) return set;
+  const dotted = path.replaceAll("\0", ".");
+  const given = stream.given?.[dotted];
+  if (given !== undefined) return scalar(given);
+  const known = PROPERTIES[dotted];
+  if (known) return scalar(known(stream) ?? undefined);
+  const parts = path.split("\0");
+  const [first, second, third] = parts;
+  if (second === "headers" && third) {
+    if (first === "request") return scalar(stream.request.get(third) ?? undefined);
+    if (first === "response") return scalar(stream.response?.get(third) ?? undefined);
+  }
+  if (first === "cf") {
+    /** @type {any} */
+    let value = stream.cf;
+    for (const part of parts.slice(1)) value = value !== null && typeof value === "object" && Object.hasOwn(value, part) ? value[part] : undefined;
+    return scalar(value);
+  }
+  return undefined;
+}

@@ -1,0 +1,146 @@
+/**
+ * One request through a filter to the origin, and the answer back.
+ */
+
+import { StreamKind } from "./abi.js";
+import { isDecoded, requestHead, responseHead } from "./headers.js";
+import { Passage, SMALL, opened, sized, upload, whole } from "./passage.js";
+
+/** @typedef {import("./vm.js").Vm} Vm */
+/** @typedef {import("./stream.js").Stream} Stream */
+/** @typedef {import("./headers.js").Head} Head */
+/** @typedef {import("./origin.js").BodyOf} BodyOf */
+
+/**
+ * How a request reaches the origin. Rejects where the origin cannot be reached.
+ * @typedef {(head: Head, body: BodyOf) => Promise<Response>} Forward
+ */
+
+/** Headers that only the filter sets. */
+const OURS = /^x[-_]scarecrow/i;
+/** Statuses whose answers have no body. */
+const BODYLESS = new Set([101, 204, 205, 304]);
+/** Answers that come as a whole. Others are streams, and a stream that is compressed again may lose its pace. */
+const WHOLE = /^application\/json\b/i;
+
+/**
+ * @param {Vm} vm
+ * @param {Request} request
+ * @param {import("./stream.js").Connection} connection
+ * @param {Forward} forward
+ * @param {(stream: Stream) => void} end is told once when all is over
+ * @returns {Promise<Response>}
+ */
+export async function serve(vm, request, connection, forward, end) {
+  const stream = vm.open(request, connection);
+  let isEnded = false;
+  const finish = () => {
+    if (isEnded) return;
+    isEnded = true;
+    vm.close(stream);
+    end(stream);
+  };
+  try {
+    const count = stream.request.pairs().length;
+    const next = vm.callback("proxy_on_request_headers", stream, count, request.body === null ? 1 : 0);
+    if (next !== 0 && !vm.isDead) stream.requestGate.isShut = true;
+    if (stream.reply) return local(stream, finish);
+    const { body, cancel } = await upload(vm, stream, request);
+    if (stream.isOver) return local(stream, finish);
+    const response = await reach(forward, vm.isDead ? unjudged(request) : stream.request, body);
+    return await answer(vm, stream, response, request.method === "HEAD", cancel, finish);
+  } catch (error) {
+    // The client left, or its body broke.
+    finish();
+    throw error;
+  }
+}
+
+/**
+ * The headers of a request that goes on unjudged: nobody may pass for judged.
+ * @param {Request} request
+ */
+export function unjudged(request) {
+  const head = requestHead(request);
+  const ours = head.pairs().filter(([name]) => OURS.test(name));
+  for (const [name] of ours) head.remove(name);
+  return head;
+}
+
+/** @param {Forward} forward @param {Head} head @param {BodyOf} body */
+export async function reach(forward, head, body) {
+  try {
+    return await forward(head, body);
+  } catch (error) {
+    console.error(`scarecrow: the origin cannot be reached: ${error}`);
+    return new Response("The origin cannot be reached.\n", { status: 502, headers: { "content-type": "text/plain" } });
+  }
+}
+
+/** @param {Stream} stream @param {() => void} finish */
+function local(stream, finish) {
+  const { status, headers, body } = stream.reply ?? { status: 503, headers: [], body: new Uint8Array() };
+  stream.status = status;
+  finish();
+  return new Response(BODYLESS.has(status) ? null : body, { status, headers });
+}
+
+/**
+ * @param {Vm} vm @param {Stream} stream @param {Response} response
+ * @param {boolean} isHead the request asked for headers alone
+ * @param {() => void} cancelUpload
+ * @param {() => void} finish
+ */
+async function answer(vm, stream, response, isHead, cancelUpload, finish) {
+  const head = responseHead(response);
+  stream.response = head;
+  const gate = stream.responseGate;
+  const isBodyless = response.body === null || isHead;
+  const next = vm.callback("proxy_on_response_headers", stream, head.pairs().length, isBodyless ? 1 : 0);
+  if (next !== 0 && !vm.isDead) gate.isShut = true;
+  const length = lengthOf(head);
+  /** @type {BodyOf} */
+  let body = response.body;
+  let isStreaming = false;
+  if (response.body === null || isHead || !vm.has("proxy_on_response_body")) {
+    await opened(vm, stream, gate);
+  } else if (length <= SMALL && WHOLE.test(head.get("content-type") ?? "")) {
+    // Half a JSON document is of no use to anybody, so nobody waits for it.
+    body = await whole(vm, stream, StreamKind.Response, new Uint8Array(await response.arrayBuffer()));
+  } else {
+    const passage = new Passage(vm, stream, StreamKind.Response, response.body.getReader(), NaN);
+    const first = gate.isShut ? await passage.next() : [];
+    body = sized(passage.rest(first, finish), length);
+    isStreaming = true;
+  }
+  if (stream.isOver) {
+    cancelUpload();
+    if (body instanceof ReadableStream) body.cancel().catch(() => {});
+    return local(stream, finish);
+  }
+  stream.status = statusOf(head, response);
+  if (!isStreaming) finish();
+  const isSame = body === response.body && !head.isChanged && stream.status === response.status;
+  return isSame ? response : new Response(body, init(stream, head, response));
+}
+
+/** @param {Head} head */
+const lengthOf = (head) => Number(head.get("content-length") ?? NaN);
+
+/** @param {Head} head @param {Response} response */
+function statusOf(head, response) {
+  const status = Number(head.get(":status"));
+  return status >= 200 && status <= 599 ? status : response.status;
+}
+
+/** @param {Stream} stream @param {Head} head @param {Response} response @returns {ResponseInit} */
+function init(stream, head, response) {
+  let { headers } = head;
+  if (isDecoded(response) && !WHOLE.test(headers.get("content-type") ?? "")) {
+    headers = new Headers(headers);
+    headers.delete("content-encoding");
+  }
+  const { status } = stream;
+  // The runtime takes the reason phrase only with the status that it belongs to.
+  return { status, headers, ...(status === response.status ? { statusText: response.statusText } : {}), webSocket: response.webSocket };
+}
