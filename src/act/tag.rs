@@ -20,7 +20,7 @@ pub const ALL: [&str; 5] = [SCORE, ACTION, REASONS, ADVICE, ROUTE];
 
 /// The headers for a request that goes on. Each milder step adds its own: a throttled request that is within its
 /// rate is tagged and carries the advice, if both are configured.
-pub(super) fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)> {
+pub fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)> {
     let reached = |action| policy.steps.start_of(action).is_some_and(|start| start <= verdict.score);
     let mut headers = vec![
         (SCORE, verdict.score.points().to_string()),

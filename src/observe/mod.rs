@@ -45,6 +45,8 @@ pub struct Connection<'a> {
     pub address: Option<&'a [u8]>,
     /// JA4 of the TLS client hello, `t13d1812h1_85036bcba153_d41ae481755e`.
     pub ja4: Option<&'a [u8]>,
+    /// The number of the caller's autonomous system, `64500` or `AS64500`.
+    pub system: Option<&'a [u8]>,
     /// The account that an authentication filter before this one established.
     pub account: Option<&'a [u8]>,
     /// The credential that an authentication filter before this one established; wins over the headers.
@@ -154,7 +156,8 @@ impl Observation {
             .filter(|key| !key.is_empty());
         let observables = (lens.observables != Wanted::Nothing).then(|| {
             let credential = credential.filter(|_| lens.observables == Wanted::Tokens);
-            Observables::new(headers.get(Name::UserAgent), ja4_text, named(&lens.system_header), credential)
+            let system = named(&lens.system_header).or(connection.system);
+            Observables::new(headers.get(Name::UserAgent), ja4_text, system, credential)
         });
         let credential = credential.map(|key| lens.secret.principal(Kind::Credential, key));
         let account = connection

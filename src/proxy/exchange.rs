@@ -4,6 +4,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::rc::Rc;
 
+use super::capability::{self, Capability};
 use super::holding::Hold;
 use super::plugin::Plugin;
 use super::raw::{self, Buffer, Map};
@@ -104,7 +105,7 @@ impl Exchange {
         let length = headers.get(Name::ContentLength).and_then(response::number);
         let length = length.and_then(|length| usize::try_from(length).ok());
         // A client that waits for leave to send its body has to get it.
-        let may_hold = policy.enforce && headers.find("expect").is_none();
+        let may_hold = policy.enforce && headers.find("expect").is_none() && capability::has(Capability::Ticks);
         let hold = may_hold.then(|| Worker::with(&policy, |worker| worker.holding.begin(self.id, now))).flatten();
         let action = match (&hold, policy.enforce) {
             (Some(_), _) => Action::Pause,
@@ -172,9 +173,14 @@ impl Exchange {
             raw::set_property(field.name, text.as_bytes());
         }
         let dialect = observation.api.map_or_else(dialect::fallback, |api| api.dialect);
-        let Plan { headers, reply } = act::plan(verdict, dialect, policy);
+        let Plan { mut headers, reply } = act::plan(verdict, dialect, policy);
         if let Some(reply) = reply {
-            return answer(&reply, verdict, policy, now);
+            if raw::reply(reply.status, &wire::serialize(&reply.headers), reply.body.as_bytes()) {
+                answered(&reply, verdict, policy, now);
+                return Action::Pause;
+            }
+            // The filter never blocks because something failed.
+            headers = tag::headers(verdict, policy);
         }
         for (name, value) in &headers {
             raw::set_header(Map::Request, name, value);
@@ -286,12 +292,8 @@ fn remove_ours(map: &[u8], policy: &Policy) {
     Worker::with(policy, |worker| worker.counts.add_many(Count::SpoofedHeaders, removed));
 }
 
-/// Answers in the origin's place. Where the host takes no reply the request goes on: the filter never blocks because
-/// something failed.
-fn answer(reply: &Reply, verdict: &Verdict, policy: &Policy, now: Time) -> Action {
-    if !raw::reply(reply.status, &wire::serialize(&reply.headers), reply.body.as_bytes()) {
-        return Action::Continue;
-    }
+/// Counts what was answered in the origin's place.
+fn answered(reply: &Reply, verdict: &Verdict, policy: &Policy, now: Time) {
     Worker::with(policy, |worker| match verdict.wait {
         Some(wait) if reply.status == 429 => {
             worker.counts.add(Count::Replied429);
@@ -299,7 +301,6 @@ fn answer(reply: &Reply, verdict: &Verdict, policy: &Policy, now: Time) -> Actio
         }
         _ => worker.counts.add(Count::Replied403),
     });
-    Action::Pause
 }
 
 fn count_of(outcome: &Outcome) -> Count {
@@ -319,6 +320,9 @@ impl Context for Exchange {}
 impl HttpContext for Exchange {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let now = raw::now();
+        if !capability::has(Capability::Clock) {
+            return Action::Continue;
+        }
         let action = self.request(end_of_stream, now);
         if let Some(spent) = &mut self.spent {
             *spent += raw::now().0.saturating_sub(now.0);

@@ -3,6 +3,8 @@
 pub mod wire;
 
 // Only a proxy provides the functions behind these; clippy and rustdoc read them all the same.
+#[cfg(any(target_arch = "wasm32", clippy, doc, test))]
+mod capability;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod exchange;
 #[cfg(any(target_arch = "wasm32", clippy, doc, test))]

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::exchange::Exchange;
-use super::raw;
+use super::raw::{self, Buffer};
 use super::service;
 use super::shared;
 use super::wire;
@@ -155,11 +155,16 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        let mut bytes = Vec::new();
+        raw::body(Buffer::Configuration, 0, usize::MAX, usize::MAX, |part| {
+            bytes.extend_from_slice(part);
+            true
+        });
         match Plugin::new(&bytes) {
             Ok(plugin) => {
                 let mode = if plugin.policy.enforce { "enforce" } else { "observe" };
                 log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
+                raw::probe();
                 shared::prepare();
                 self.is_service = raw::property(b"plugin_root_id").is_some_and(|id| id == service::ROOT_ID);
                 if self.is_service {

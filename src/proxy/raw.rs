@@ -8,9 +8,22 @@
 use std::cell::Cell;
 use std::ptr::{null, null_mut};
 
+use super::capability::{Capability, lacks};
 use crate::remember::Time;
 
 const OK: i32 = 0;
+const UNIMPLEMENTED: i32 = 12;
+/// What Envoy answers to a call that it was told to withhold.
+const INTERNAL_FAILURE: i32 = 10;
+
+/// Whether a call did what it should. Notes what the host lacks.
+fn is_done(capability: Capability, status: i32) -> bool {
+    // Of calls to servers one can fail inside.
+    if status == UNIMPLEMENTED || (status == INTERNAL_FAILURE && capability != Capability::Calls) {
+        lacks(capability);
+    }
+    status == OK
+}
 
 /// Which headers a call means.
 #[derive(Clone, Copy)]
@@ -30,6 +43,8 @@ pub enum Buffer {
     Response = 1,
     /// Of the answer to a call of ours.
     Answer = 4,
+    /// What the plugin is configured with.
+    Configuration = 7,
 }
 
 /// What a metric is.
@@ -45,6 +60,7 @@ pub enum Kind {
 #[cfg_attr(target_arch = "wasm32", link(wasm_import_module = "env"))]
 #[rustfmt::skip]
 unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, size: usize) -> i32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> i32;
     fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> i32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> i32;
@@ -71,10 +87,9 @@ unsafe extern "C" {
 }
 
 /// Makes a call that hands data back.
-fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> i32) -> Option<Vec<u8>> {
+fn returned(capability: Capability, call: impl FnOnce(*mut *mut u8, *mut usize) -> i32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (null_mut(), 0);
-    let status = call(&raw mut data, &raw mut size);
-    if status != OK {
+    if !is_done(capability, call(&raw mut data, &raw mut size)) {
         return None;
     }
     if data.is_null() {
@@ -88,28 +103,32 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> i32) -> Option<Vec<u8
 /// All headers in the order sent, as a map for [`super::wire::pairs`].
 pub fn headers(map: Map) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for a write.
-    returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
+    returned(Capability::Headers, |data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
 /// Sets a header, in place of all of its name.
 pub fn set_header(map: Map, name: &str, value: &str) {
     // SAFETY: name and value are readable for their lengths.
-    let _ =
+    let status =
         unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    is_done(Capability::HeaderChanges, status);
 }
 
 /// Removes all headers of a name.
 pub fn remove_header(map: Map, name: &[u8]) {
     // SAFETY: the name is readable for its length.
-    let _ = unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+    is_done(Capability::HeaderChanges, status);
 }
 
 /// Hands bytes `start` to `end` of a body on, `piece` at a time, until `each` wants no more.
 pub fn body(buffer: Buffer, mut start: usize, end: usize, piece: usize, mut each: impl FnMut(&[u8]) -> bool) {
     while start < end {
         let length = (end - start).min(piece);
-        // SAFETY: both pointers are valid for a write.
-        let bytes = returned(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, length, data, size) });
+        let bytes = returned(Capability::Bodies, |data, size| {
+            // SAFETY: both pointers are valid for a write.
+            unsafe { proxy_get_buffer_bytes(buffer as u32, start, length, data, size) }
+        });
         let bytes = bytes.unwrap_or_default();
         if bytes.is_empty() || !each(&bytes) {
             return;
@@ -121,28 +140,31 @@ pub fn body(buffer: Buffer, mut start: usize, end: usize, piece: usize, mut each
 /// A property by its path, whose parts are separated by zero bytes.
 pub fn property(path: &[u8]) -> Option<Vec<u8>> {
     // SAFETY: the path is readable for its length; both pointers are valid for a write.
-    returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+    returned(Capability::Properties, |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// Sets a property, which Envoy keeps as filter state `wasm.<name>`.
 pub fn set_property(name: &str, value: &[u8]) {
     // SAFETY: name and value are readable for their lengths.
-    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    let status = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    is_done(Capability::Fields, status);
 }
 
 /// A value that all VMs of this id share, with a number that tells its state from those before; never 0.
 pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
-    // SAFETY: the key is readable for its length; all three pointers are valid for a write.
-    let value =
-        returned(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) });
+    let value = returned(Capability::SharedData, |data, size| {
+        // SAFETY: the key is readable for its length; all three pointers are valid for a write.
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
+    });
     value.map(|value| (value, cas))
 }
 
 /// Sets a value that all VMs of this id share; if `cas` is not 0, only in the state with that number. Returns whether it was set.
 pub fn set_shared(key: &str, value: &[u8], cas: u32) -> bool {
     // SAFETY: key and value are readable for their lengths.
-    (unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) }) == OK
+    let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    is_done(Capability::SharedData, status)
 }
 
 /// Lets the request of a context go on, from outside of it.
@@ -155,18 +177,20 @@ pub fn resume_request(context: u32) {
     }
 }
 
-/// The time; never, if the host has no clock.
+/// The time; zero, if the host has no clock.
 pub fn now() -> Time {
     let mut time = 0;
     // SAFETY: the pointer is valid for a write.
-    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    is_done(Capability::Clock, status);
     Time(time)
 }
 
 /// Asks to be called so often.
 pub fn set_tick_period(milliseconds: u32) {
     // SAFETY: no pointers.
-    let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+    let status = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+    is_done(Capability::Ticks, status);
 }
 
 /// Defines a metric, or finds it again.
@@ -174,7 +198,7 @@ pub fn define_metric(kind: Kind, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the name is readable for its length; the pointer is valid for a write.
     let status = unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) };
-    (status == OK).then_some(id)
+    is_done(Capability::Metrics, status).then_some(id)
 }
 
 /// Adds to a counter or gauge.
@@ -205,7 +229,7 @@ pub fn reply(status: u16, headers: &[u8], body: &[u8]) -> bool {
             NO_GRPC,
         )
     };
-    taken == OK
+    is_done(Capability::Replies, taken)
 }
 
 /// Calls a server through a cluster, and returns the number of the call; `None` where there is no such cluster or the host makes
@@ -229,7 +253,49 @@ pub fn call(cluster: &str, headers: &[(&str, String)], body: &[u8], timeout_mill
             &raw mut token,
         )
     };
-    (status == OK).then_some(token)
+    is_done(Capability::Calls, status).then_some(token)
+}
+
+/// Notes what the host lacks, as far as that can be tried before there is a request. What can only be tried with one is noted then.
+pub fn probe() {
+    now();
+    headers(Map::Request);
+    body(Buffer::Request, 0, 1, 1, |_| false);
+    property(b"plugin_root_id");
+    remove_header(Map::Request, b"x-scarecrow-probe");
+    // A host may take a value and keep nothing.
+    const NAME: &str = "scarecrow.probe";
+    set_shared(NAME, b"1", 0);
+    if shared(NAME).is_none() {
+        lacks(Capability::SharedData);
+    }
+}
+
+/// Writes to the host's log.
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Info
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            log::Level::Trace => 0,
+            log::Level::Debug => 1,
+            log::Level::Info => 2,
+            log::Level::Warn => 3,
+            log::Level::Error => 4,
+        };
+        let text = record.args().to_string();
+        // SAFETY: the text is readable for its length.
+        let _ = unsafe { proxy_log(level, text.as_ptr(), text.len()) };
+    }
+
+    fn flush(&self) {}
 }
 
 /// Takes the place of the SDK's callback (see `exports.py`), which knows only of calls that the SDK made.
@@ -274,7 +340,9 @@ extern "C" fn scarecrow_on_request_body(context: u32, size: usize, is_end: bool)
 #[allow(missing_docs)]
 mod start {
     proxy_wasm::main! {{
-        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+        if log::set_logger(&super::Logger).is_ok() {
+            log::set_max_level(log::LevelFilter::Info);
+        }
         proxy_wasm::set_root_context(|_| Box::new(super::super::plugin::Root::default()));
     }}
 }

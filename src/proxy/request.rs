@@ -4,8 +4,8 @@ use super::raw;
 use crate::config::Policy;
 use crate::observe::{Connection, Headers, Observation};
 
-/// What Envoy's `set_filter_state` filter writes for us: `address=… ja4=… route=…`, where the route's metadata as JSON
-/// comes last because it may hold spaces. One read brings all three; without it address and metadata are asked for one
+/// What Envoy's `set_filter_state` filter writes for us: `address=… ja4=… system=… route=…`, where the route's metadata as JSON
+/// comes last because it may hold spaces. One read brings all; without it address and metadata are asked for one
 /// by one, which costs more, and JA4 is not known.
 pub const CONNECTION: &[u8] = b"filter_state\0scarecrow.connection";
 const ADDRESS: &[u8] = b"source\0address";
@@ -16,6 +16,7 @@ const ROUTE_NAME: &[u8] = b"xds\0route_name";
 pub struct Written<'a> {
     address: Option<&'a [u8]>,
     ja4: Option<&'a [u8]>,
+    system: Option<&'a [u8]>,
     /// The route's metadata as JSON.
     pub route: Option<&'a [u8]>,
 }
@@ -34,6 +35,7 @@ impl<'a> Written<'a> {
             let (word, after) = rest.split_at(end);
             written.address = word.strip_prefix(b"address=").or(written.address);
             written.ja4 = word.strip_prefix(b"ja4=").or(written.ja4);
+            written.system = word.strip_prefix(b"system=").or(written.system);
             rest = after.strip_prefix(b" ").unwrap_or_default();
         }
         written
@@ -52,6 +54,7 @@ pub fn observe(headers: &Headers<'_>, written: Option<Written<'_>>, policy: &Pol
     let connection = Connection {
         address: written.address.or(address.as_deref()),
         ja4: written.ja4,
+        system: written.system,
         account: account.as_deref(),
         credential: credential.as_deref(),
         route: route.as_deref(),

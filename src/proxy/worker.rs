@@ -68,9 +68,6 @@ impl Worker {
         let mut engine = Engine::new(policy.principals, shared::hasher());
         let now = raw::now();
         let journal = Journal::join(&SharedData, shared::teller(), engine.memory_mut(), now);
-        if journal.is_none() {
-            log::warn!("scarecrow: this host has no shared data: each worker judges by what it has seen itself");
-        }
         let mut worker = Self {
             engine,
             journal,

@@ -1,0 +1,87 @@
+//! What a host has to offer, and what is off where it does not.
+//!
+//! Hosts of the same ABI differ: some have no timers, some no shared data, some no metrics. A call that a host does not implement answers
+//! so and does nothing. The first time that is noticed, most often when the filter starts, one line of the log says what is missing and
+//! what that costs; requests go on.
+
+use std::cell::Cell;
+
+/// A call that a host may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Capability {
+    /// Telling the time.
+    Clock,
+    /// Values that all workers of a host reach.
+    SharedData,
+    /// Calls from time to time.
+    Ticks,
+    /// Counters, gauges and histograms.
+    Metrics,
+    /// Facts about a request.
+    Properties,
+    /// Fields for access logs.
+    Fields,
+    /// Reading headers.
+    Headers,
+    /// Changing headers.
+    HeaderChanges,
+    /// Reading bodies.
+    Bodies,
+    /// Answering in the origin's place.
+    Replies,
+    /// Calls to other servers.
+    Calls,
+}
+
+/// By capability: the call that a host lacks, and what is off without it.
+const MISSING: [(&str, &str); 11] = [
+    ("clock", "nothing is judged, as there are no rates without time"),
+    ("shared data", "each worker judges by what it has seen itself"),
+    ("ticks", "no request waits for its body, and what is due from time to time is done with requests"),
+    ("metrics", "nothing is counted"),
+    ("properties", "addresses and JA4 are known only where the policy names headers that hold them"),
+    ("setting of properties", "access logs show no verdicts"),
+    ("reading of headers", "nothing is judged"),
+    ("changing of headers", "nothing is tagged or rerouted"),
+    ("reading of bodies", "requests are judged by their headers, and answers are not read"),
+    ("local replies", "nothing is throttled or rejected, and those requests are tagged"),
+    ("calls to servers", "no feeds are read and no findings told"),
+];
+
+const _: () = assert!(MISSING.len() == Capability::Calls as usize + 1);
+
+thread_local! {
+    static LACKING: Cell<u16> = const { Cell::new(0) };
+}
+
+/// Notes that the host lacks something; says so the first time.
+pub fn lacks(capability: Capability) {
+    let bit = 1 << capability as u8;
+    let lacking = LACKING.get();
+    if lacking & bit == 0 {
+        LACKING.set(lacking | bit);
+        if let Some((what, cost)) = MISSING.get(capability as usize) {
+            log::warn!("scarecrow: this host has no {what}: {cost}");
+        }
+    }
+}
+
+/// Whether the host was not found to lack something.
+#[must_use]
+pub fn has(capability: Capability) -> bool {
+    LACKING.get() & (1 << capability as u8) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_known_from_then_on_and_nothing_else() {
+        assert!(has(Capability::Clock) && has(Capability::Calls));
+        lacks(Capability::Calls);
+        lacks(Capability::Calls);
+        assert!(has(Capability::Clock) && !has(Capability::Calls));
+    }
+}

@@ -1,0 +1,67 @@
+"""Hosts that lack something: the filter notices, says so once, and serves every request."""
+
+import time
+
+import pytest
+from conftest import CHAT, envoy_only, ours
+
+# By what a host may lack: the calls behind it, what the log says, and what still works.
+LACKING = {
+    "no clock": (["proxy_get_current_time_nanoseconds"], "no clock: nothing is judged", set()),
+    "no shared data": (["proxy_get_shared_data", "proxy_set_shared_data"], "no shared data: each worker judges by", {"tag", "throttle"}),
+    "no ticks": (["proxy_set_tick_period_milliseconds"], "no ticks: no request waits for its body", {"tag", "throttle"}),
+    "no metrics": (["proxy_define_metric", "proxy_increment_metric", "proxy_record_metric"], "no metrics: nothing is counted",
+                   {"tag", "throttle"}),
+    "no properties": (["proxy_get_property"], "no properties: addresses and JA4 are known only where", {"tag", "throttle"}),
+    "no setting of properties": (["proxy_set_property"], "no setting of properties: access logs show no verdicts", {"tag", "throttle"}),
+    "no headers": (["proxy_get_header_map_pairs"], "no reading of headers: nothing is judged", set()),
+    "no changing of headers": (["proxy_replace_header_map_value", "proxy_remove_header_map_value"],
+                               "no changing of headers: nothing is tagged", {"throttle"}),
+    "no bodies": (["proxy_get_buffer_bytes"], "no reading of bodies: requests are judged by their headers", {"tag", "throttle"}),
+    "no local replies": (["proxy_send_local_response"], "no local replies: nothing is throttled or rejected", {"tag"}),
+    # What Google's Service Extensions and Media CDN leave out.
+    "no state": (["proxy_get_shared_data", "proxy_set_shared_data", "proxy_set_tick_period_milliseconds", "proxy_define_metric",
+                  "proxy_increment_metric", "proxy_record_metric", "proxy_http_call", "proxy_set_effective_context",
+                  "proxy_continue_stream"], "no ticks: no request waits for its body", {"tag", "throttle"}),
+}
+POLICY = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}], "access_log": "all",
+          "throttle": {"requests_per_minute": 1, "burst": 3, "longest_wait_seconds": 60}}
+
+
+def calls(module: bytes) -> list[str]:
+    """The names of the host calls that a module imports, and of the callbacks that it exports."""
+    import wasmtime
+
+    loaded = wasmtime.Module(wasmtime.Engine(), module)
+    return [item.name for item in [*loaded.imports, *loaded.exports] if item.name != "memory"]
+
+
+@envoy_only("workerd's host lacks nothing, and Envoy can be told to")
+@pytest.mark.parametrize("lacking", LACKING)
+def test_what_a_host_lacks_is_said_once_and_costs_no_request(gateway, lacking):
+    missing, said, works = LACKING[lacking]
+
+    def restrict(_, plugin):
+        from harness.envoy import MODULE
+
+        allowed = {name: {} for name in calls(MODULE.read_bytes()) if name not in missing}
+        plugin["capability_restriction_config"] = {"allowed_capabilities": allowed}
+
+    # The policy comes in the buffer that "no bodies" takes away, so that one is judged by the default policy.
+    gate = gateway(POLICY, restrict)
+    with gate.http(timeout=5) as client:
+        answers = [client.post("/v1/chat/completions", json=CHAT) for _ in range(6)]
+        time.sleep(1.2)
+        answers += [client.post("/v1/chat/completions", json=CHAT) for _ in range(2)]
+    statuses = [answer.status_code for answer in answers]
+    enforces = lacking != "no bodies"
+    assert set(statuses) <= {200, 429}
+    assert (429 in statuses) == ("throttle" in works and enforces), statuses
+    tagged = [received for received in gate.model.received + gate.suspects.received if "x-scarecrow-score" in ours(received)]
+    assert bool(tagged) == ("tag" in works and enforces)
+    log = gate.log()
+    assert "panicked" not in log and "trapped" not in log
+    warnings = [line for line in log.splitlines() if "this host has" in line]
+    assert [line for line in warnings if said in line], log[-2000:]
+    # Each VM says it once: the one that checks the configuration, and the worker's.
+    assert max(sum(said in line for line in warnings) for _ in warnings) <= 3
