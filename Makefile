@@ -45,6 +45,11 @@ target/naive/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 target/scan/%/peers.wasm: benches/peers/Cargo.toml $(wildcard benches/peers/src/*) $(wildcard src/observe/json/*)
 	@tests/build-wasm.sh benches/peers target/scan --features scan
 
+# A filter that tries what hosts offer.
+ABI := target/abi/wasm32-wasip1/release/abi.wasm
+$(ABI): tests/filters/abi/Cargo.toml tests/filters/abi/src/lib.rs
+	@tests/build-wasm.sh tests/filters/abi target/abi
+
 edge/workers/scarecrow.wasm: $(WASM)
 	@cp $< $@
 
@@ -77,7 +82,7 @@ test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy a
 unit:
 	@cargo test --quiet
 
-e2e: $(WASM) edge $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
+e2e: $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
 
 lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnings are errors
