@@ -4,6 +4,7 @@
 
 import { Next } from "./abi.js";
 
+/** @type {Uint8Array} */
 const EMPTY = new Uint8Array();
 
 /** @param {readonly Uint8Array[]} parts */
@@ -19,50 +20,72 @@ export function join(parts) {
   return whole;
 }
 
+/** Bytes that are put together; however many parts there are, they are one. */
+class Pile {
+  #bytes = EMPTY;
+  size = 0;
+
+  /** @param {Uint8Array} part is copied */
+  add(part) {
+    const size = this.size + part.length;
+    if (size > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+      larger.set(this.#bytes.subarray(0, this.size));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(part, this.size);
+    this.size = size;
+  }
+
+  /** All of it; the pile is empty then. @returns {Uint8Array} */
+  take() {
+    const all = this.#bytes.subarray(0, this.size);
+    this.#bytes = EMPTY;
+    this.size = 0;
+    return all;
+  }
+}
+
 export class Body {
   /** What a filter's host calls read and change while its callback runs. @type {Uint8Array} */
   view = EMPTY;
-  /** Parts that wait. @type {Uint8Array[]} */
-  #held = [];
-  #heldBytes = 0;
+  /** What waits. */
+  #held = new Pile();
+  /** What may go on. @type {Uint8Array | undefined} */
+  #ready;
   #showsAll = false;
 
   /** Bytes that wait. */
   get heldBytes() {
-    return this.#heldBytes;
+    return this.#held.size;
   }
 
   /**
-   * Shows a part to the filter and does with it what the filter says.
+   * Shows a part to the filter and does with it what the filter says. Before the next, what is ready has to be released.
    * @param {Uint8Array} part
    * @param {(size: number) => number} callback is told how much the filter can see
    * @returns {boolean} whether the body goes on
    */
   feed(part, callback) {
     if (this.#showsAll) {
-      this.#held.push(part);
-      part = join(this.#held);
-      this.#clear();
+      this.#held.add(part);
+      part = this.#held.take();
     }
     this.view = part;
     const next = callback(part.length);
     const left = this.view;
     this.view = EMPTY;
     this.#showsAll = next === Next.StopAndBuffer;
-    if (next !== Next.StopNoBuffer) this.#hold(left);
+    if (next === Next.Continue && this.#held.size === 0 && !this.#ready) this.#ready = left;
+    else if (next !== Next.StopNoBuffer) this.#held.add(left);
     return next === Next.Continue;
   }
 
-  /** Keeps a part that the filter was not shown. @param {Uint8Array} part */
-  keep(part) {
-    this.#hold(part);
-  }
-
-  /** Everything that waits; it goes on. */
+  /** Everything that came; it goes on. */
   release() {
-    const held = this.#held;
-    this.#clear();
-    return held;
+    const parts = [this.#ready ?? EMPTY, this.#held.take()];
+    this.#ready = undefined;
+    return parts.filter((part) => part.length > 0);
   }
 
   /**
@@ -73,17 +96,5 @@ export class Body {
     const from = Math.min(start, this.view.length);
     const to = Math.min(from + size, this.view.length);
     this.view = join([this.view.subarray(0, from), bytes, this.view.subarray(to)]);
-  }
-
-  /** @param {Uint8Array} part */
-  #hold(part) {
-    if (part.length === 0) return;
-    this.#held.push(part);
-    this.#heldBytes += part.length;
-  }
-
-  #clear() {
-    this.#held = [];
-    this.#heldBytes = 0;
   }
 }

@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { join } from "./body.js";
 import { hostOf } from "./isolate.js";
-import { ENTRIES, SEED, SLICE, append, entry, head, isShared, setHead } from "./journal.js";
+import { ENTRIES, SEED, SLICE, append, entry, head, isShared, numeral, readNumeral, setHead } from "./journal.js";
 import { Metrics } from "./metrics.js";
 import { SharedData } from "./shared.js";
 import { Vm } from "./vm.js";
@@ -132,24 +132,30 @@ export function exchangeObject(options) {
     }
 
     async #save() {
-      /** @type {Map<string, Uint8Array | number>} */
-      const parts = new Map([["head", head(this.#data)]]);
+      const now = head(this.#data);
+      const ring = Array.from({ length: Math.min(now, ENTRIES) }, (_, index) => entry(this.#data, now - Math.min(now, ENTRIES) + index));
+      // The ring is one value, as values are paid for one by one.
+      const values = new Map([["ring", packed(ring.map((said) => said ?? new Uint8Array()))]]);
       for (const [name, value] of this.#data.entries()) {
-        if (!(name === SEED || name.startsWith(SLICE)) || this.#saved.get(name) === value) continue;
-        this.#saved.set(name, value);
-        const count = Math.max(1, Math.ceil(value.length / PART));
-        parts.set(`parts/${name}`, count);
-        for (let part = 0; part < count; part++) parts.set(`value/${name}/${part}`, value.slice(part * PART, (part + 1) * PART));
+        if ((name === SEED || name.startsWith(SLICE)) && this.#saved.get(name) !== value) values.set(name, value);
       }
-      const all = [...parts];
+      /** @type {[string, Uint8Array | number][]} */
+      const keys = [["head", now]];
+      for (const [name, value] of values) {
+        const count = Math.max(1, Math.ceil(value.length / PART));
+        keys.push([`parts/${name}`, count]);
+        for (let part = 0; part < count; part++) keys.push([`value/${name}/${part}`, value.slice(part * PART, (part + 1) * PART)]);
+        this.#saved.set(name, value);
+      }
       // Not awaited one by one, so that all of it is written or nothing.
       const writes = [];
-      for (let at = 0; at < all.length; at += MOST_KEYS) writes.push(this.ctx.storage.put(Object.fromEntries(all.slice(at, at + MOST_KEYS))));
+      for (let at = 0; at < keys.length; at += MOST_KEYS) writes.push(this.ctx.storage.put(Object.fromEntries(keys.slice(at, at + MOST_KEYS))));
       await Promise.all(writes);
     }
 
     async #load() {
       const { storage } = this.ctx;
+      this.#began = /** @type {number | undefined} */ (await storage.get("head")) ?? 0;
       const counts = /** @type {Map<string, number>} */ (await storage.list({ prefix: "parts/" }));
       for (const [key, count] of counts) {
         const name = key.slice("parts/".length);
@@ -159,13 +165,34 @@ export function exchangeObject(options) {
           for (const [part, value] of await storage.get(names.slice(at, at + MOST_KEYS))) found.set(part, /** @type {Uint8Array} */ (value));
         }
         const value = join(names.map((part) => found.get(part) ?? new Uint8Array()));
-        this.#data.set(name, value);
-        this.#saved.set(name, value);
+        if (name === "ring") {
+          const ring = unpacked(value);
+          setHead(this.#data, this.#began - ring.length);
+          append(this.#data, ring);
+        } else {
+          this.#data.set(name, value);
+          this.#saved.set(name, value);
+        }
       }
-      this.#began = /** @type {number | undefined} */ (await storage.get("head")) ?? 0;
-      if (this.#began > 0) setHead(this.#data, this.#began);
     }
   };
+}
+
+/** Texts of bytes as one, each after its length. @param {readonly Uint8Array[]} texts */
+function packed(texts) {
+  return join(texts.flatMap((text) => [numeral(text.length), text]));
+}
+
+/** @param {Uint8Array} bytes */
+function unpacked(bytes) {
+  const texts = [];
+  while (bytes.length > 0) {
+    const { number, size } = readNumeral(bytes);
+    if (size === 0) break;
+    texts.push(bytes.slice(size, size + number));
+    bytes = bytes.subarray(size + number);
+  }
+  return texts;
 }
 
 /**

@@ -34,6 +34,21 @@ import { SharedData } from "./shared.js";
 /** After a failure the next attempt waits so many milliseconds, twice as many after each, up to the last. */
 const PATIENCE = [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000];
 
+/** An answer is waited for so many milliseconds. */
+const LONGEST = 5_000;
+
+/** @template T @param {Promise<T>} promise @returns {Promise<T>} */
+async function inTime(promise) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${LONGEST} ms`)), LONGEST)));
+  try {
+    return /** @type {T} */ (await Promise.race([promise, late]));
+  } finally {
+    if (timer !== undefined) clearTimeout(timer);
+  }
+}
+
 /** One VM's entries on their way out. */
 class Teller {
   id = crypto.randomUUID();
@@ -95,7 +110,7 @@ export class Exchange {
   #epoch;
   /** @type {number | undefined} */
   #since;
-  #isBusy = false;
+  #busySince = -Infinity;
   #failures = 0;
   #notBefore = 0;
 
@@ -106,29 +121,30 @@ export class Exchange {
    * @returns {Promise<SharedData | undefined>} what to begin anew with, where that is better
    */
   async turn(vm, store) {
-    if (this.#isBusy || Date.now() < this.#notBefore) return undefined;
-    this.#isBusy = true;
+    // A turn may have ended unseen, with the request that it belonged to.
+    if (Date.now() < this.#busySince + 2 * LONGEST || Date.now() < this.#notBefore) return undefined;
+    this.#busySince = Date.now();
     try {
       // A VM made anew after a trap goes on in the same shared data.
       if (this.#teller?.vm.host.data !== vm.host.data) this.#teller = new Teller(vm, 0);
       await this.#retire(store);
       const answer = await this.#speak(this.#teller, store, this.#epoch, this.#since);
-      this.#failures = 0;
+      this.#teller.hear(answer.entries);
       this.#epoch = answer.epoch;
       this.#since = answer.head;
-      this.#teller.hear(answer.entries);
+      this.#failures = 0;
       return answer.snapshot && dataOf(answer.snapshot);
     } catch (error) {
       this.#failed(error);
       return undefined;
     } finally {
-      this.#isBusy = false;
+      this.#busySince = -Infinity;
     }
   }
 
   /** @param {Teller} teller @param {Store} store @param {string | undefined} epoch @param {number | undefined} since */
   async #speak(teller, store, epoch, since) {
-    const answer = await store.exchange({ id: teller.id, ...teller.tell(), epoch, since });
+    const answer = await inTime(store.exchange({ id: teller.id, ...teller.tell(), epoch, since }));
     teller.confirmed();
     return answer;
   }

@@ -122,7 +122,7 @@ export function requestHead(request) {
 
 const CODING = new Set(["content-encoding", "content-length"]);
 /** What the runtime decodes as it is read. */
-const DECODED = new Set(["gzip", "br", "deflate"]);
+const DECODED = new Set(["gzip", "br"]);
 
 /** @param {Response} response */
 export function isDecoded(response) {

@@ -96,7 +96,7 @@ export class Isolate {
     if (!vm) return reach(forward, unjudged(request), request.body);
     const address = this.#options.address?.(request) ?? request.headers.get("cf-connecting-ip") ?? undefined;
     const given = this.#options.properties?.(request, task.env);
-    return serve(vm, request, { address, given }, forward, (stream) => {
+    return serve(vm, request, { address, given, task }, forward, (stream) => {
       if (sent.to === "") this.#rideTick(request, task);
       this.#log(request, stream, sent.to || "filter", task);
     });

@@ -4,6 +4,7 @@
 
 import { StreamKind } from "./abi.js";
 import { join } from "./body.js";
+import { Source } from "./source.js";
 
 /** @typedef {import("./vm.js").Vm} Vm */
 /** @typedef {import("./stream.js").Stream} Stream */
@@ -28,26 +29,29 @@ export class Passage {
   #vm;
   #stream;
   #direction;
-  #reader;
+  #source;
   #left;
   #held = 0;
   #isEnded = false;
-  /** @type {Promise<ReadableStreamReadResult<Uint8Array>> | undefined} */
+  /** @type {Promise<import("./source.js").Part> | undefined} */
   #reading;
+  #end;
 
   /**
    * @param {Vm} vm
    * @param {Stream} stream
    * @param {number} direction
-   * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+   * @param {ReadableStream<Uint8Array>} body
    * @param {number} length bytes that will come, or NaN
+   * @param {() => void} end runs once, when all of it was taken, nobody wants more, or it broke
    */
-  constructor(vm, stream, direction, reader, length) {
+  constructor(vm, stream, direction, body, length, end) {
     this.#vm = vm;
     this.#stream = stream;
     this.#direction = direction;
-    this.#reader = reader;
+    this.#source = new Source(body);
     this.#left = length;
+    this.#end = end;
   }
 
   get #gate() {
@@ -75,7 +79,7 @@ export class Passage {
         if (parts.length > 0 || this.#isEnded || this.#stream.isOver) return parts;
       }
       const isFull = this.#body.heldBytes >= MOST_HELD;
-      if (!isFull && !this.#isEnded) this.#reading ??= this.#reader.read();
+      if (!isFull && !this.#isEnded) this.#reading ??= this.#source.read();
       const result = this.#gate.isShut ? await this.#gate.race(isFull ? undefined : this.#reading, LOOK_UP) : await this.#reading;
       if (result) {
         this.#reading = undefined;
@@ -86,13 +90,15 @@ export class Passage {
     }
   }
 
-  /** @param {ReadableStreamReadResult<Uint8Array>} result */
+  /** @param {import("./source.js").Part} result */
   #take({ done, value }) {
     const part = value ?? EMPTY;
     this.#left -= part.length;
     this.#isEnded = done || this.#left <= 0;
     show(this.#vm, this.#stream, this.#direction, part, this.#isEnded);
     this.#account();
+    // What waits was copied.
+    if (this.#gate.isShut) this.#source.recycle(part);
     if (this.#gate.isShut && heldByAll > MOST_HELD_BY_ALL) {
       this.#vm.host.print("warn", "requests wait with more bytes than an isolate can hold; one goes on unjudged");
       this.#vm.close(this.#stream);
@@ -110,37 +116,43 @@ export class Passage {
   cancel(reason) {
     this.#body.release();
     this.#account();
-    this.#reader.cancel(reason).catch(() => {});
+    this.#source.cancel(reason);
+    this.#end();
   }
 
   /**
-   * What is left, as a stream that reads only what is taken from it.
+   * What is left, as a stream: no more is read than is taken from it.
    * @param {Uint8Array[]} first what goes before it
-   * @param {(error?: unknown) => void} end runs once, when all of it was taken, nobody wants more, or it broke
+   * @param {number} length bytes in all, which the receiver is told; NaN where that is not known
    * @returns {ReadableStream<Uint8Array>}
    */
-  rest(first, end) {
-    const source = {
-      pull: async (/** @type {ReadableStreamDefaultController<Uint8Array>} */ controller) => {
-        try {
-          const parts = first.length > 0 ? first.splice(0) : await this.next();
-          for (const part of parts) controller.enqueue(part);
-          if (parts.length === 0 || (this.#isEnded && !this.#gate.isShut)) {
-            controller.close();
-            end();
-          }
-        } catch (error) {
-          controller.error(error);
-          end(error);
-        }
-      },
-      cancel: (/** @type {unknown} */ reason) => {
-        this.cancel(reason);
-        end(reason);
-      },
-    };
-    // Nothing is read ahead.
-    return new ReadableStream(source, { highWaterMark: 0 });
+  rest(first, length) {
+    const { readable, writable } = Number.isSafeInteger(length) ? new FixedLengthStream(length) : new IdentityTransformStream();
+    const writer = writable.getWriter();
+    const pumping = this.#pump(first, writer).catch((error) => {
+      this.cancel(error);
+      return writer.abort(error).catch(() => {});
+    });
+    // Whoever leaves between two parts is noticed by this.
+    writer.closed.catch((reason) => this.cancel(reason));
+    // A client that leaves ends its request at once, and what it took would never be counted.
+    this.#stream.task?.ctx.waitUntil(pumping);
+    return readable;
+  }
+
+  /** @param {Uint8Array[]} parts @param {WritableStreamDefaultWriter<Uint8Array>} writer */
+  async #pump(parts, writer) {
+    for (;;) {
+      for (const part of parts) {
+        await writer.write(part);
+        this.#source.recycle(part);
+      }
+      if (this.#isEnded && !this.#gate.isShut) break;
+      parts = await this.next();
+      if (parts.length === 0) break;
+    }
+    await writer.close();
+    this.#end();
   }
 }
 
@@ -187,24 +199,12 @@ export async function upload(vm, stream, request) {
   if (length <= SMALL) {
     return { body: await whole(vm, stream, StreamKind.Request, new Uint8Array(await request.arrayBuffer())), cancel: idle };
   }
-  const passage = new Passage(vm, stream, StreamKind.Request, request.body.getReader(), length);
+  const passage = new Passage(vm, stream, StreamKind.Request, request.body, length, idle);
   const first = await passage.next();
   const cancel = () => passage.cancel();
   if (stream.isOver) cancel();
   if (passage.isEnded) return { body: join(first), cancel };
-  return { body: sized(passage.rest(first, idle), Number(stream.request.get("content-length") ?? NaN)), cancel };
-}
-
-/**
- * Who gets a body is told its size, if that is known.
- * @param {ReadableStream<Uint8Array>} body @param {number} length
- */
-export function sized(body, length) {
-  if (!Number.isSafeInteger(length)) return body;
-  const { readable, writable } = new FixedLengthStream(length);
-  // Whoever reads the far side learns of an error.
-  body.pipeTo(writable).catch(() => {});
-  return readable;
+  return { body: passage.rest(first, Number(stream.request.get("content-length") ?? NaN)), cancel };
 }
 
 /** Waits until the filter lets go what has no body to wait for. @param {Vm} vm @param {Stream} stream @param {Gate} gate */

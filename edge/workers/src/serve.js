@@ -4,7 +4,7 @@
 
 import { StreamKind } from "./abi.js";
 import { isDecoded, requestHead, responseHead } from "./headers.js";
-import { Passage, SMALL, opened, sized, upload, whole } from "./passage.js";
+import { Passage, SMALL, opened, upload, whole } from "./passage.js";
 
 /** @typedef {import("./vm.js").Vm} Vm */
 /** @typedef {import("./stream.js").Stream} Stream */
@@ -108,9 +108,9 @@ async function answer(vm, stream, response, isHead, cancelUpload, finish) {
     // Half a JSON document is of no use to anybody, so nobody waits for it.
     body = await whole(vm, stream, StreamKind.Response, new Uint8Array(await response.arrayBuffer()));
   } else {
-    const passage = new Passage(vm, stream, StreamKind.Response, response.body.getReader(), NaN);
+    const passage = new Passage(vm, stream, StreamKind.Response, response.body, NaN, finish);
     const first = gate.isShut ? await passage.next() : [];
-    body = sized(passage.rest(first, finish), length);
+    body = passage.rest(first, length);
     isStreaming = true;
   }
   if (stream.isOver) {

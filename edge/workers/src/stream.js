@@ -15,7 +15,7 @@ import { requestHead } from "./headers.js";
 
 /**
  * What is known of a request besides what it says itself.
- * @typedef {{ address?: string | undefined, given?: Record<string, string> | undefined }} Connection
+ * @typedef {{ address?: string | undefined, given?: Record<string, string> | undefined, task?: import("./vm.js").Task }} Connection
  */
 
 /** Whether one direction of a stream waits for the filter. */
@@ -77,11 +77,12 @@ export class Stream {
    * @param {Request} request
    * @param {Connection} connection
    */
-  constructor(id, request, { address, given }) {
+  constructor(id, request, { address, given, task }) {
     this.id = id;
     this.request = requestHead(request);
     this.address = address;
     this.given = given;
+    this.task = task;
     this.cf = /** @type {any} */ (request).cf;
   }
 

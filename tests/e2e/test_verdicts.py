@@ -1,0 +1,155 @@
+"""Real clients' recorded requests, sent to Envoy and to workerd at once: both judge them alike, and `scarecrow replay` judges the record so."""
+
+import contextlib
+import datetime
+import itertools
+import json
+import os
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+import yaml
+from conftest import EdgeGateway, EnvoyGateway, demo_config
+
+from harness.envoy import ROOT, SECRET, Envoy, free_port
+from harness.origin import Origin
+from harness.workerd import Workerd
+
+POLICY = {"mode": "enforce", "access_log": "all", "actions": [{"at": 20, "do": "tag"}], "client": {"ja4_header": "x-ja4"},
+          "network": {"address_header": "x-address"}}
+TRAFFIC = ROOT / "tests/traffic"
+#: Recorded clients, honest and harvesting, and how many requests of each.
+CLIENTS = {"distilabel": 70, "curator": 50, "openai_python": 11, "node_openai": 7, "anthropic_python": 2, "node_fetch": 3, "curl": 1}
+#: Set by whoever sends it on, not by the client.
+NOT_SENT = {"host", "content-length", "connection", "transfer-encoding"}
+
+
+def recorded() -> list[dict]:
+    """Requests of all clients, by turns."""
+    files = []
+    for name, count in CLIENTS.items():
+        lines = (TRAFFIC / f"{name}.jsonl").read_text().splitlines()[:count]
+        files.append([json.loads(line) for line in lines])
+    return [entry for turn in itertools.zip_longest(*files) for entry in turn if entry is not None]
+
+
+def request_of(entry: dict) -> dict:
+    """What is sent of a recorded request: by whom is told in headers, as a proxy before the filter tells it."""
+    client = entry["_client"]
+    headers = [(h["name"], h["value"]) for h in entry["request"]["headers"] if h["name"].lower() not in NOT_SENT]
+    headers += [("x-ja4", client["ja4"]), ("x-address", client.get("address", "192.0.2.200"))]
+    path = "/" + entry["request"]["url"].split("://", 1)[1].split("/", 1)[1]
+    body = entry["request"].get("postData", {}).get("text", "")
+    return {"method": entry["request"]["method"], "url": path, "headers": headers, "content": body.encode() or None}
+
+
+def send(client: httpx.Client, request: dict, answers: list) -> None:
+    answers.append(client.request(**request))
+
+
+def har(entry: dict, request: dict, answer: httpx.Response, started: str) -> dict:
+    """A line of the record: what was sent, when, and what was answered."""
+    mime = answer.headers.get("content-type", "")
+    post = {"mimeType": "application/json", "text": request["content"].decode()} if request["content"] else None
+    return {
+        "startedDateTime": started,
+        "request": {"method": request["method"], "url": f"https://localhost{request['url']}", "headers": [
+            {"name": name, "value": value} for name, value in request["headers"]]} | ({"postData": post} if post else {"bodySize": 0}),
+        "response": {"status": answer.status_code, "headers": [{"name": name, "value": value} for name, value in answer.headers.items()],
+                     "content": {"mimeType": mime, "text": answer.text}},
+        "_client": entry["_client"],
+    }
+
+
+def judged(log: list[dict]) -> list[tuple[str, int, str, str]]:
+    return [(entry["subject"], int(entry["score"]), entry["action"], entry["reasons"]) for entry in log if entry["action"]]
+
+
+def replayed(folder, record: list[dict]):
+    """Tells by subject what `scarecrow replay` says of its requests that were judged, in the order in which they were sent."""
+    (folder / "record.jsonl").write_text("\n".join(json.dumps(line) for line in record))
+    (folder / "policy.yaml").write_text(yaml.safe_dump(POLICY))
+
+    def replay(*options: str) -> str:
+        command = [str(ROOT / "target/release/scarecrow"), "replay", str(folder / "record.jsonl"), "--config", str(folder / "policy.yaml")]
+        run = subprocess.run([*command, *options], capture_output=True, text=True, check=True, env=os.environ | {"SCARECROW_SECRET": SECRET})
+        return run.stdout
+
+    def timeline(subject: str) -> list[dict]:
+        lines = (json.loads(line) for line in replay("--explain", subject, "--json").splitlines())
+        return [line for line in lines if line["score"] is not None]
+
+    return timeline
+
+
+def features(reasons: str) -> list[str]:
+    return [reason.split("=")[0] for reason in reasons.split(",")]
+
+
+@pytest.fixture
+def both(keys, tmp_path):
+    """The same policy in Envoy and in workerd, each with a model of its own."""
+    with contextlib.ExitStack() as stack:
+        gates = []
+        for host in ("envoy", "workerd"):
+            model, suspects = stack.enter_context(Origin(latency=0)), stack.enter_context(Origin(latency=0))
+            folder = tmp_path / host
+            folder.mkdir()
+            if host == "envoy":
+                for name in ("certificate.pem", "key.pem"):
+                    (folder / name).symlink_to(keys / name)
+                ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}
+                envoy = stack.enter_context(Envoy(demo_config(POLICY), folder, ports))
+                gates.append(EnvoyGateway(envoy, model, suspects, keys / "ca.pem"))
+            else:
+                bindings = {"ORIGIN": f"http://127.0.0.1:{model.port}", "SUSPECTS": f"http://127.0.0.1:{suspects.port}"}
+                gates.append(EdgeGateway(stack.enter_context(Workerd(folder, POLICY, bindings, keys)), model, suspects, keys / "ca.pem"))
+        yield gates
+
+
+def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(both, tmp_path):
+    record = []
+    clients = [gate.http(timeout=10) for gate in both]
+    for client in clients:
+        # Default headers of the client that sends are none of the recorded client's.
+        client.headers.clear()
+        client.get("/warm-up")
+    for entry in recorded():
+        request = request_of(entry)
+        started = datetime.datetime.now(datetime.timezone.utc)
+        answers: list[list] = [[], []]
+        threads = [threading.Thread(target=send, args=(client, request, got)) for client, got in zip(clients, answers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [got[0].status_code for got in answers] == [200, 200]
+        assert answers[0][0].content == answers[1][0].content
+        record.append(har(entry, request, answers[0][0], started.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+        time.sleep(0.02)
+    time.sleep(1)
+    envoy, workerd = (judged(gate.access_log()) for gate in both)
+    assert len(envoy) == len(workerd) > 100
+    replay = replayed(tmp_path, record)
+    timelines = {subject: iter(replay(subject)) for subject in {verdict[0] for verdict in envoy}}
+    differences = []
+    for number, (one, other) in enumerate(zip(envoy, workerd)):
+        third = next(timelines[one[0]])
+        third = (one[0], int(round(third["score"])), third["action"], ",".join(reason["feature"] for reason in third["reasons"]))
+        scores = [verdict[1] for verdict in (one, other, third)]
+        # A millisecond more or less between two requests moves a rate, and a score at the edge of a point.
+        is_alike = max(scores) - min(scores) <= 1 and one[0] == other[0]
+        if one[1] not in (19, 20, 21):
+            is_alike &= len({verdict[2] for verdict in (one, other, third)}) == 1
+        if not is_alike:
+            differences.append((number, one, other, third))
+    assert not differences, differences[:5]
+    same = sum(features(one[3]) == features(other[3]) for one, other in zip(envoy, workerd))
+    assert same >= 0.97 * len(envoy), "the same reasons, but for two that are as strong as each other"
+    # It was worth comparing: many kinds of verdicts.
+    assert {verdict[2] for verdict in envoy} == {"pass", "tag"} and max(verdict[1] for verdict in envoy) > 50
+    reached = [len(gate.suspects.received) for gate in both]
+    assert abs(reached[0] - reached[1]) <= 2 and reached[0] > 20
