@@ -130,13 +130,13 @@ static_resources:
 """
 
 
-def load(port: int, body: str, seconds: int, script: Path) -> tuple[int, float]:
+def load(port: int, body: str, seconds: int, script: Path, connections: int = 8) -> tuple[int, float]:
     """Sends requests for so long; returns how many were answered and the median latency in microseconds."""
     headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in HEADERS.items())
     script.write_text(f'wrk.method = "POST"\nwrk.body = {json.dumps(body)}\n{headers}'
                       'done = function(s, l, r) io.write(string.format("%d %f %d\\n", s.requests, l:percentile(50), s.errors.status))'
                       " end\n")
-    command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/v1/chat/completions"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/v1/chat/completions"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     requests, median, errors = answer.strip().splitlines()[-1].split()
     if int(errors):

@@ -3,20 +3,18 @@
 import contextlib
 import gzip
 import os
-import re
 import signal
 import socket
 import threading
 import time
 import zlib
-from pathlib import Path
 
 import pytest
 from conftest import CHAT, ours
 from test_workers import THROTTLE_ALL, ask
 
 from harness import dialects
-from harness.workerd import CF_HEADER, EDGE, TOKEN, Workerd
+from harness.workerd import CF_HEADER, EDGE, TOKEN
 
 pytestmark = pytest.mark.hosts("workerd", why="isolates are particular to it")
 TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
@@ -103,18 +101,6 @@ def test_isolates_judge_alone_where_the_exchange_is_broken(gateway, how):
     assert gate.log().count("others cannot be reached") <= 2
 
 
-def resident(workerd: Workerd) -> int:
-    """Mebibytes that workerd takes."""
-    group = [path.parent for path in Path("/proc").glob("[0-9]*/stat") if _group(path) == workerd.process.pid]
-    return sum(int(re.search(r"VmRSS:\s+(\d+)", (path / "status").read_text())[1]) for path in group) // 1024
-
-
-def _group(path) -> int:
-    with contextlib.suppress(OSError):
-        return int(path.read_text().rsplit(")", 1)[1].split()[2])
-    return 0
-
-
 def test_a_stream_without_end_takes_no_memory_and_ends_when_its_client_leaves(gateway):
     gate = gateway(TAG_ALL)
     sent = []
@@ -127,14 +113,14 @@ def test_a_stream_without_end_takes_no_memory_and_ends_when_its_client_leaves(ga
 
     gate.suspects.reply = lambda *_: dialects.Reply(endless(), "text/event-stream")
     with gate.http(timeout=10) as client:
-        before = resident(gate.workerd)
+        before = gate.workerd.resident()
         taken = 0
         with client.stream("POST", "/v1/chat/completions", json=CHAT) as answer:
             for part in answer.iter_raw():
                 taken += len(part)
                 if taken > 300 << 20:
                     break
-        assert resident(gate.workerd) - before < 200
+        assert gate.workerd.resident() - before < 200
         time.sleep(0.5)
         count = len(sent)
         time.sleep(1)
@@ -150,12 +136,12 @@ def test_large_uploads_take_no_memory(gateway):
     body = b'{"model":"m","messages":[{"role":"user","content":"' + b"x" * (64 << 20) + b'"}]}'
     with gate.http(timeout=60) as client:
         client.post("/v1/chat/completions", json=CHAT)
-        before = resident(gate.workerd)
+        before = gate.workerd.resident()
         most = [before]
 
         def watch():
             while most[-1] >= 0:
-                most.append(resident(gate.workerd))
+                most.append(gate.workerd.resident())
                 time.sleep(0.05)
 
         watcher = threading.Thread(target=watch)

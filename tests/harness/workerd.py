@@ -1,5 +1,6 @@
 """A real workerd, Cloudflare's runtime, that runs the example Worker with a policy of ours."""
 
+import contextlib
 import json
 import os
 import signal
@@ -127,6 +128,25 @@ class Workerd:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 time.sleep(0.05)
+
+    def _processes(self) -> list[Path]:
+        """Folders of the kernel's about the processes of the group."""
+        def group(stat: Path) -> int:
+            with contextlib.suppress(OSError):
+                return int(stat.read_text().rsplit(")", 1)[1].split()[2])
+            return 0
+
+        return [stat.parent for stat in Path("/proc").glob("[0-9]*/stat") if group(stat) == self.process.pid]
+
+    def resident(self) -> int:
+        """Mebibytes of memory in use."""
+        pages = sum(int((path / "statm").read_text().split()[1]) for path in self._processes())
+        return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+    def cpu_ns(self) -> int:
+        """CPU time so far, user and system, from the kernel's accounting."""
+        tasks = (task for path in self._processes() for task in (path / "task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
     def access_log(self) -> list[dict]:
         """The lines about verdicts, which the Worker writes to its console."""
