@@ -4,7 +4,7 @@
 
 import { BufferKind, HeaderMap, LOG_LEVEL, LOG_LEVELS, Status } from "./abi.js";
 import { plainHead } from "./headers.js";
-import { encode, serialize, unsigned } from "./memory.js";
+import { encode, serializedSize, unsigned } from "./memory.js";
 import { property } from "./properties.js";
 import { nanoseconds } from "./wasi.js";
 
@@ -102,13 +102,14 @@ export function hostCalls(vm) {
     },
 
     proxy_get_header_map_pairs(map, at, sizeAt) {
-      return give(serialize(head(map)?.pairs() ?? []), at, sizeAt);
+      vm.memory.givePairs(head(map)?.pairs() ?? [], at, sizeAt);
+      return Status.Ok;
     },
     proxy_set_header_map_pairs(map, at, size) {
       return changed(map, (head) => head.setAll(vm.memory.pairs(at, size)));
     },
     proxy_get_header_map_size(map, at) {
-      vm.memory.setU32(at, serialize(head(map)?.pairs() ?? []).length);
+      vm.memory.setU32(at, serializedSize(head(map)?.pairs() ?? []));
       return Status.Ok;
     },
     proxy_get_header_map_value(map, name, nameSize, at, sizeAt) {

@@ -14,8 +14,8 @@ const encoder = new TextEncoder();
  */
 export const unsigned = (value) => value >>> 0;
 
-/** Where header maps are written before they are copied into a module: their size is known only then. */
-let scratch = new Uint8Array(16 * 1024);
+/** Anything but ASCII, whose characters are as long as their bytes. */
+const LONG = /[^\0-\x7f]/;
 
 export class Memory {
   #memory;
@@ -101,7 +101,34 @@ export class Memory {
   }
 
   /**
-   * A serialised header map: a count, two lengths for each header, then names and values, each ended by a zero byte.
+   * Hands headers to the module as a serialised map: a count, two lengths for each header, then names and values, each ended by a zero byte.
+   * @param {Pairs} pairs @param {number} at where the address goes @param {number} sizeAt where the size goes
+   */
+  givePairs(pairs, at, sizeAt) {
+    let text = "";
+    for (const [name, value] of pairs) text += `${name}\0${value}\0`;
+    const texts = LONG.test(text) ? encoder.encode(text) : undefined;
+    const length = texts ? lengthInBytes : lengthInCharacters;
+    const size = 4 + pairs.length * 8 + (texts ?? text).length;
+    const address = unsigned(this.#allocate(size));
+    if (address === 0) throw new Error("the module has no memory left");
+    const view = this.#now;
+    view.setUint32(address, pairs.length, true);
+    let next = address + 4;
+    for (const [name, value] of pairs) {
+      view.setUint32(next, length(name), true);
+      view.setUint32(next + 4, length(value), true);
+      next += 8;
+    }
+    if (texts) this.bytes.set(texts, next);
+    // One call for all: each costs more than what it writes.
+    else encoder.encodeInto(text, this.bytes.subarray(next, address + size));
+    this.setU32(at, address);
+    this.setU32(sizeAt, size);
+  }
+
+  /**
+   * Headers that the module serialised so.
    * @param {number} at @param {number} size
    * @returns {[string, string][]} what is cut short is left out
    */
@@ -127,42 +154,12 @@ export class Memory {
   }
 }
 
-/**
- * Headers as a serialised map. The bytes hold until the next call.
- * @param {Pairs} pairs
- */
-export function serialize(pairs) {
-  let most = 4 + pairs.length * 10;
-  for (const [name, value] of pairs) most += (name.length + value.length) * 3;
-  if (scratch.length < most) scratch = new Uint8Array(most * 2);
-  const view = new DataView(scratch.buffer);
-  view.setUint32(0, pairs.length, true);
-  let lengths = 4;
-  let next = 4 + pairs.length * 8;
-  for (const pair of pairs) {
-    for (const text of pair) {
-      const written = write(text, next);
-      view.setUint32(lengths, written, true);
-      lengths += 4;
-      next += written;
-      scratch[next++] = 0;
-    }
-  }
-  return scratch.subarray(0, next);
-}
+const lengthInCharacters = (/** @type {string} */ text) => text.length;
+const lengthInBytes = (/** @type {string} */ text) => encoder.encode(text).length;
 
-/**
- * Short ASCII, as most headers are, is faster written byte by byte than by the encoder.
- * @param {string} text @param {number} at
- */
-function write(text, at) {
-  if (text.length > 48) return encoder.encodeInto(text, scratch.subarray(at)).written;
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit > 127) return encoder.encodeInto(text, scratch.subarray(at)).written;
-    scratch[at + index] = unit;
-  }
-  return text.length;
+/** The bytes of headers as a serialised map. @param {Pairs} pairs */
+export function serializedSize(pairs) {
+  return pairs.reduce((size, [name, value]) => size + 10 + lengthInBytes(name) + lengthInBytes(value), 4);
 }
 
 /** @param {string} text */

@@ -72,8 +72,10 @@ function connection({ address, cf }) {
  * @returns {Uint8Array | undefined}
  */
 export function property(stream, path) {
-  const set = stream.properties.get(path) ?? stream.properties.get(path.replace(/^filter_state\0(wasm\.)?/, ""));
-  if (set) return set;
+  if (stream.properties.size > 0) {
+    const set = stream.properties.get(path) ?? stream.properties.get(path.replace(/^filter_state\0(wasm\.)?/, ""));
+    if (set) return set;
+  }
   const dotted = path.replaceAll("\0", ".");
   const given = stream.given?.[dotted];
   if (given !== undefined) return scalar(given);

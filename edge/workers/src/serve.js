@@ -104,8 +104,8 @@ async function answer(vm, stream, response, isHead, cancelUpload, finish) {
   let isStreaming = false;
   if (response.body === null || isHead || !vm.has("proxy_on_response_body")) {
     await opened(vm, stream, gate);
-  } else if (length <= SMALL && WHOLE.test(head.get("content-type") ?? "")) {
-    // Half a JSON document is of no use to anybody, so nobody waits for it.
+  } else if (length <= SMALL) {
+    // A stream of events has no length; what is short and has one comes at once.
     body = await whole(vm, stream, StreamKind.Response, new Uint8Array(await response.arrayBuffer()));
   } else {
     const passage = new Passage(vm, stream, StreamKind.Response, response.body, NaN, finish);
