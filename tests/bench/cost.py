@@ -7,9 +7,7 @@ the first is discarded; each figure is the median of the rounds, each difference
 CPU time is the kernel's accounting of the worker thread (user and system), which a busy machine disturbs little.
 """
 
-import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import options  # noqa: E402
 from harness.envoy import MODULE, ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
 
 NOOP = ROOT / "target/noop/wasm32-wasip1/release/peers.wasm"
@@ -177,17 +176,13 @@ static_resources:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options.parser(__doc__, "variant and round")
     parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"what to measure: {', '.join(SETTINGS)} (all)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
-    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per variant and round (2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     if unknown := set(arguments.settings) - set(SETTINGS):
         parser.error(f"{unknown.pop()!r} is no setting; use {', '.join(SETTINGS)}")
     require_module()
-    if not shutil.which("wrk"):
-        sys.exit("the load generator wrk is missing: apt-get install wrk")
+    options.require_load_generator()
     for peer in (NOOP, NAIVE):
         if not peer.exists():
             sys.exit(f"{peer.relative_to(ROOT)} is missing: run `make bench`")

@@ -7,11 +7,9 @@ rounds, each difference the median of per-round differences. CPU time is the ker
 latency the median of one connection. A cold start is the first request to a workerd that has just begun to listen.
 """
 
-import argparse
 import contextlib
 import http.client
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import options  # noqa: E402
 from bench.cost import ANSWER, BODY, BUFFER, QUIET, TAGGED, listener, load  # noqa: E402
 from harness.envoy import Envoy, Failed, free_port, require_module  # noqa: E402
 from harness.workerd import EDGE, Workerd  # noqa: E402
@@ -138,14 +137,10 @@ def show(results: dict) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
-    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per variant and round (2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = options.parser(__doc__, "variant and round")
     arguments = parser.parse_args()
     require_module()
-    if not shutil.which("wrk"):
-        sys.exit("the load generator wrk is missing: apt-get install wrk")
+    options.require_load_generator()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         try:

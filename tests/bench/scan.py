@@ -6,13 +6,13 @@ Instructions are those that WebAssembly executes, counted by wasmtime: they repe
 worker per request, beside a filter that carries the same body and does not read it.
 """
 
-import argparse
 import json
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
+from bench import options
 from bench.cost import listener, load
 from harness.envoy import ROOT, Envoy, Failed, free_port
 
@@ -76,10 +76,7 @@ static_resources:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
-    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per way and round (2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = options.parser(__doc__, "way and round")
     arguments = parser.parse_args()
     if not SCAN.exists():
         sys.exit(f"{SCAN.relative_to(ROOT)} is missing: run `make bench-scan`")

@@ -9,12 +9,10 @@ done about a match does not count. Rounds alternate and the first is
 discarded; CPU time is the kernel's accounting of the worker thread.
 """
 
-import argparse
 import copy
 import http.server
 import json
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +27,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import options  # noqa: E402
 from harness.envoy import ROOT, Envoy, free_port, require_module  # noqa: E402
 
 PAGE = 2_000
@@ -127,21 +126,12 @@ done = function(s, l, r) io.write(string.format("%d\\n", s.requests)) end
 """
 
 
-def memory(envoy: Envoy) -> float:
-    lines = Path(f"/proc/{envoy.process.pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options.parser(__doc__, rounds=9)
     parser.add_argument("--indicators", type=int, default=1_000_000, help="how many (1000000)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds that count (9)")
-    parser.add_argument("--seconds", type=int, default=2, help="seconds of load per round (2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     require_module()
-    if not shutil.which("wrk"):
-        sys.exit("the load generator wrk is missing: apt-get install wrk")
+    options.require_load_generator()
     print("making the feed", file=sys.stderr)
     server = Server(arguments.indicators)
     ports = {8080: free_port(), 8082: free_port(), 9901: free_port(), 8081: free_port(), 5000: server.port}
@@ -164,12 +154,12 @@ def main() -> int:
             taken, count = decided()
             return used / int(requests) / 1000, (taken - time_before) / max(1, count - count_before) / 1000
 
-        began, empty = time.monotonic(), memory(envoy)
+        began, empty = time.monotonic(), envoy.resident()
         while envoy.metrics().get("scarecrow_indicators{}", 0) == 0:
             if time.monotonic() - began > 600:
                 sys.exit("bench: the feed was not read within 10 minutes: " + envoy.log.read_text()[-1000:])
             time.sleep(0.1)
-        read, peak = time.monotonic() - began, memory(envoy)
+        read, peak = time.monotonic() - began, envoy.resident()
         indicators = int(envoy.metrics()["scarecrow_indicators{}"])
 
         def one_request() -> float:
@@ -196,7 +186,7 @@ def main() -> int:
         matches = envoy.metrics().get('scarecrow_matches{effect="use"}', 0)
         result = {
             "indicators": indicators, "seconds_to_read": round_to(read, 1), "megabytes_before": round_to(empty),
-            "first_request_ms": round_to(first, 1), "second_request_ms": round_to(second, 1), "megabytes_once_read": round_to(peak), "megabytes_in_use": round_to(memory(envoy)),
+            "first_request_ms": round_to(first, 1), "second_request_ms": round_to(second, 1), "megabytes_once_read": round_to(peak), "megabytes_in_use": round_to(envoy.resident()),
             "cpu_us_without": round_to(statistics.median(cpu[8082]), 2), "cpu_us_added": added(cpu),
             "deciding_us_without": round_to(statistics.median(deciding[8082]), 2), "deciding_us_added": added(deciding),
             "matches": int(matches),

@@ -4,6 +4,7 @@ Every case that asks for `gateway` runs in both, and has to come out alike. `env
 """
 
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -133,20 +134,18 @@ class EdgeGateway(Gateway):
         return self.workerd.log.read_text(errors="replace")
 
 
-def demo_policy() -> dict:
-    """The policy of envoy/demo.yaml."""
+def demo():
+    """envoy/demo.yaml, and in it its listener's connection manager and the filter's configuration."""
     config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
-    return plugin["configuration"]["value"]
+    return config, manager, plugin
 
 
 def demo_config(policy=None, change=None, listener=None) -> str:
     """envoy/demo.yaml with another policy, with `change` applied to the parsed document, and more about its listener."""
-    config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
+    config, manager, plugin = demo()
     config["static_resources"]["listeners"][0] |= listener or {}
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
     if policy is not None:
         plugin["configuration"]["value"] = policy
     if change:
@@ -155,12 +154,12 @@ def demo_config(policy=None, change=None, listener=None) -> str:
 
 
 @pytest.fixture
-def gateway(host, keys, tmp_path):
-    """Starts gateways: `gateway(policy, workers=…)`. A policy of `None` is the demo's. What is known of requests besides comes from a `change` of Envoy's
-    configuration, and from `properties` of the Worker."""
+def gateways(keys, tmp_path):
+    """Starts gateways in a host: `gateways(host, policy, workers=…)`. A policy of `None` is the demo's. What is known of requests besides comes from a
+    `change` of Envoy's configuration, and from `properties` of the Worker."""
     with contextlib.ExitStack() as stack:
 
-        def start(policy=None, change=None, model=None, listener=None, workers=1, properties=None, **options) -> Gateway:
+        def start(host, policy=None, change=None, model=None, listener=None, workers=1, properties=None, **options) -> Gateway:
             model = stack.enter_context(model or Origin())
             suspects = stack.enter_context(Origin(name="suspects"))
             others = (model, suspects, keys / "ca.pem")
@@ -168,7 +167,7 @@ def gateway(host, keys, tmp_path):
             folder.mkdir()
             if host == "workerd":
                 bindings = {"ORIGIN": f"http://127.0.0.1:{model.port}", "SUSPECTS": f"http://127.0.0.1:{suspects.port}"}
-                policy = demo_policy() if policy is None else policy
+                policy = demo()[2]["configuration"]["value"] if policy is None else policy
                 workerd = Workerd(folder, policy, bindings, keys, isolates=workers, exchange=workers > 1,
                                   properties=properties, **options)
                 return EdgeGateway(stack.enter_context(workerd), *others)
@@ -179,6 +178,12 @@ def gateway(host, keys, tmp_path):
             return EnvoyGateway(stack.enter_context(envoy), *others)
 
         yield start
+
+
+@pytest.fixture
+def gateway(host, gateways):
+    """Starts gateways in the host that it is the turn of: `gateway(policy, workers=…)`."""
+    return functools.partial(gateways, host)
 
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}

@@ -149,6 +149,8 @@ def test_answers_are_changed_and_replaced(abi):
         assert client.get("/response/body").text == "FROM THE ORIGIN"
         answer = client.get("/response/reply")
         assert (answer.status_code, answer.text, answer.headers["x-said"]) == (418, "instead", "late")
+        abi.model.reply = lambda *_: Reply([b"a ", b"stream"], "text/plain")
+        assert client.get("/response/reply").text == "instead"
 
 
 @pytest.mark.hosts("workerd", why="Envoy answers such a request itself")

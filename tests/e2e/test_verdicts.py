@@ -1,6 +1,5 @@
 """Real clients' recorded requests, sent to Envoy and to workerd at once: both judge them alike, and `scarecrow replay` judges the record so."""
 
-import contextlib
 import datetime
 import itertools
 import json
@@ -12,11 +11,10 @@ import time
 import httpx
 import pytest
 import yaml
-from conftest import EdgeGateway, EnvoyGateway, demo_config
+from conftest import HOSTS
 
-from harness.envoy import ROOT, SECRET, Envoy, free_port
+from harness.envoy import ROOT, SECRET
 from harness.origin import Origin
-from harness.workerd import Workerd
 
 POLICY = {"mode": "enforce", "access_log": "all", "actions": [{"at": 20, "do": "tag"}], "client": {"ja4_header": "x-ja4"},
           "network": {"address_header": "x-address"}}
@@ -90,24 +88,9 @@ def features(reasons: str) -> list[str]:
 
 
 @pytest.fixture
-def both(keys, tmp_path):
+def both(gateways):
     """The same policy in Envoy and in workerd, each with a model of its own."""
-    with contextlib.ExitStack() as stack:
-        gates = []
-        for host in ("envoy", "workerd"):
-            model, suspects = stack.enter_context(Origin(latency=0)), stack.enter_context(Origin(latency=0))
-            folder = tmp_path / host
-            folder.mkdir()
-            if host == "envoy":
-                for name in ("certificate.pem", "key.pem"):
-                    (folder / name).symlink_to(keys / name)
-                ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}
-                envoy = stack.enter_context(Envoy(demo_config(POLICY), folder, ports))
-                gates.append(EnvoyGateway(envoy, model, suspects, keys / "ca.pem"))
-            else:
-                bindings = {"ORIGIN": f"http://127.0.0.1:{model.port}", "SUSPECTS": f"http://127.0.0.1:{suspects.port}"}
-                gates.append(EdgeGateway(stack.enter_context(Workerd(folder, POLICY, bindings, keys)), model, suspects, keys / "ca.pem"))
-        yield gates
+    return [gateways(host, POLICY, model=Origin(latency=0)) for host in HOSTS]
 
 
 def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(both, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -11,13 +10,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+from harness.process import Failed, Process
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "target/scarecrow.wasm"
 SECRET = "a secret for tests and demonstrations"
-
-
-class Failed(Exception):
-    """Envoy did not start; the message says why."""
 
 
 def free_port() -> int:
@@ -43,7 +40,7 @@ def binary() -> str:
     return str(Path(envoy.__file__).parent / "_bin" / "envoy")
 
 
-class Envoy:
+class Envoy(Process):
     """Runs while the `with` block does. `replace` maps texts of the configuration to what should stand there."""
 
     def __init__(self, config: str, folder: Path, ports: dict[int, int], replace: dict[str, str] | None = None,
@@ -76,30 +73,11 @@ class Envoy:
         inherited = {name: value for name, value in os.environ.items() if name != "SCARECROW_SECRET"}
         return inherited | self.environment
 
-    def __enter__(self):
-        with open(self.log, "wb") as log:
-            # A session of its own, so that a Ctrl-C reaches us first and we end it in order.
-            self.process = subprocess.Popen(
-                # No shared memory for hot restarts, so that several Envoys do not meet there.
-                self.command(*self.options, "--disable-hot-restart"),
-                cwd=ROOT, stdout=log, stderr=log, env=self._environment(), start_new_session=True)
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+    def start(self) -> subprocess.Popen:
+        # No shared memory for hot restarts, so that several Envoys do not meet there.
+        return self.run(self.command(*self.options, "--disable-hot-restart"), ROOT, self._environment())
 
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def _wait_until_ready(self):
+    def wait_until_ready(self):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -132,12 +110,8 @@ class Envoy:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def worker_cpu_ns(self) -> int:
-        """CPU time of the worker threads so far, user and system, from the kernel's accounting."""
-        total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            if (task / "comm").read_text().startswith("wrk:worker"):
-                total += int((task / "schedstat").read_text().split()[0])
-        return total
+        """CPU time of the worker threads so far, user and system."""
+        return self.cpu_ns("wrk:worker")
 
 
 def require_module():

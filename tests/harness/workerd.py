@@ -1,14 +1,14 @@
 """A real workerd, Cloudflare's runtime, that runs the example Worker with a policy of ours."""
 
-import contextlib
 import json
 import os
-import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
-from harness.envoy import MODULE, ROOT, SECRET, Failed, free_port
+from harness.envoy import MODULE, ROOT, SECRET, free_port
+from harness.process import Failed, Process
 
 EDGE = ROOT / "edge/workers"
 BINARY = EDGE / "node_modules/.bin/workerd"
@@ -24,7 +24,13 @@ def text(value: str) -> str:
     return json.dumps(value)
 
 
-class Workerd:
+def is_open(port: int) -> bool:
+    """Asks by connecting: whoever binds the port to see whether it is taken could be in the server's way."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Workerd(Process):
     """Runs while the `with` block does. Each isolate has a port, and shares nothing with the others but the exchange."""
 
     def __init__(self, folder: Path, policy: dict, bindings: dict[str, str], certificate: Path | None = None, isolates: int = 1,
@@ -48,7 +54,7 @@ class Workerd:
         sources = [("worker.js", "esModule", self.folder / "worker.js"), ("scarecrow-workers", "esModule", EDGE / "src/index.js"),
                    ("scarecrow-workers/scarecrow.wasm", "wasm", self._module)]
         sources += [(path.name, "esModule", path) for path in sorted((EDGE / "src").glob("*.js")) if path.name != "index.js"]
-        # The package's folder seems to be the Worker's own; its files have names that no example has.
+        # The package's files lie beside the Worker's own, where relative imports find them.
         modules = [f"(name = {text(name)}, {kind} = embed {text(os.path.relpath(path, self.folder))})" for name, kind, path in sources]
         modules.append(f'(name = "policy.json", json = {text(json.dumps(self._policy))})')
         return ",\n    ".join(modules)
@@ -87,66 +93,25 @@ class Workerd:
             f"const config :Workerd.Config = (\n  services = [\n    {(',' + chr(10) + '    ').join(services)}\n  ],\n"
             f"  sockets = [\n    {(',' + chr(10) + '    ').join(sockets)}\n  ]\n);\n")
 
-    def __enter__(self):
+    def start(self) -> subprocess.Popen:
         if not BINARY.exists():
             raise Failed(f"{BINARY.relative_to(ROOT)} is missing: run `make edge` first")
         self.write()
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(BINARY), "serve", str(self.config.resolve())], cwd=ROOT, stdout=log, stderr=log,
-                                            env=os.environ | {"NO_COLOR": "1"}, start_new_session=True)
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        # After a restart the log goes on.
+        return self.run([str(BINARY), "serve", str(self.config.resolve())], ROOT, os.environ | {"NO_COLOR": "1"}, "ab")
 
-    def __exit__(self, *_):
-        self.end(signal.SIGTERM)
-
-    def end(self, how: int):
-        """The `workerd` of npm is a script that starts the binary: both are one group."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, how)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-
-    def _wait_until_ready(self):
-        import socket
-
+    def wait_until_ready(self):
         deadline = time.monotonic() + 30
         for port in self.ports:
-            while True:
+            while not is_open(port):
                 if self.process.poll() is not None:
-                    raise Failed(f"workerd ended at once: {self.log.read_text(errors='replace')[-800:]}")
+                    raise Failed(f"workerd ended at once: {self._last_words()}")
                 if time.monotonic() > deadline:
-                    raise Failed(f"workerd was not ready after 30 s: {self.log.read_text(errors='replace')[-800:]}")
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
+                    raise Failed(f"workerd was not ready after 30 s: {self._last_words()}")
                 time.sleep(0.05)
 
-    def _processes(self) -> list[Path]:
-        """Folders of the kernel's about the processes of the group."""
-        def group(stat: Path) -> int:
-            with contextlib.suppress(OSError):
-                return int(stat.read_text().rsplit(")", 1)[1].split()[2])
-            return 0
-
-        return [stat.parent for stat in Path("/proc").glob("[0-9]*/stat") if group(stat) == self.process.pid]
-
-    def resident(self) -> int:
-        """Mebibytes of memory in use."""
-        pages = sum(int((path / "statm").read_text().split()[1]) for path in self._processes())
-        return pages * os.sysconf("SC_PAGE_SIZE") >> 20
-
-    def cpu_ns(self) -> int:
-        """CPU time so far, user and system, from the kernel's accounting."""
-        tasks = (task for path in self._processes() for task in (path / "task").iterdir())
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-800:]
 
     def access_log(self) -> list[dict]:
         """The lines about verdicts, which the Worker writes to its console."""

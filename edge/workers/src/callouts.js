@@ -68,7 +68,7 @@ export class Callouts {
     this.answer = answer;
     try {
       // Without headers it has failed.
-      this.#vm.tryCall("proxy_on_http_call_response", context, token, answer?.count ?? 0, answer?.body.length ?? 0, 0);
+      this.#vm.callback("proxy_on_http_call_response", context, token, answer?.count ?? 0, answer?.body.length ?? 0, 0);
     } finally {
       this.answer = undefined;
     }

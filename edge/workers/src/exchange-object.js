@@ -116,7 +116,7 @@ export function exchangeObject(options) {
         const vm = new Vm(options.module, hostOf(options, this.env, this.#data, new Metrics()));
         // A module begins to remember with its first request; this one is nobody's.
         const stream = vm.open(new Request("https://localhost/"), {});
-        vm.callback("proxy_on_request_headers", stream, stream.request.pairs().length, 1);
+        vm.callback("proxy_on_request_headers", stream.id, stream.request.pairs().length, 1);
         vm.close(stream);
         return vm;
       } catch (error) {
@@ -133,7 +133,8 @@ export function exchangeObject(options) {
 
     async #save() {
       const now = head(this.#data);
-      const ring = Array.from({ length: Math.min(now, ENTRIES) }, (_, index) => entry(this.#data, now - Math.min(now, ENTRIES) + index));
+      const size = Math.min(now, ENTRIES);
+      const ring = Array.from({ length: size }, (_, index) => entry(this.#data, now - size + index));
       // The ring is one value, as values are paid for one by one.
       const values = new Map([["ring", packed(ring.map((said) => said ?? new Uint8Array()))]]);
       for (const [name, value] of this.#data.entries()) {

@@ -2,7 +2,7 @@
  * The host calls of proxy-wasm ABI 0.2.1. Every failure is a status; nothing throws into the module.
  */
 
-import { BufferKind, HeaderMap, LOG_LEVEL, LOG_LEVELS, Status } from "./abi.js";
+import { BufferKind, HeaderMap, LOG_LEVEL, LOG_LEVELS, Status, StreamKind } from "./abi.js";
 import { plainHead } from "./headers.js";
 import { encode, serializedSize, unsigned } from "./memory.js";
 import { property } from "./properties.js";
@@ -55,9 +55,9 @@ export function hostCalls(vm) {
   function bytes(buffer) {
     switch (buffer) {
       case BufferKind.RequestBody:
-        return vm.stream?.requestBody.view;
+        return vm.stream?.body(StreamKind.Request).view;
       case BufferKind.ResponseBody:
-        return vm.stream?.responseBody.view;
+        return vm.stream?.body(StreamKind.Response).view;
       case BufferKind.CalloutResponseBody:
         return vm.callouts.answer?.body;
       case BufferKind.VmConfiguration:
@@ -139,7 +139,7 @@ export function hostCalls(vm) {
       return Status.Ok;
     },
     proxy_set_buffer_bytes(buffer, start, size, at, length) {
-      const body = buffer <= BufferKind.ResponseBody ? vm.stream?.bodies[buffer] : undefined;
+      const body = buffer <= BufferKind.ResponseBody ? vm.stream?.body(buffer) : undefined;
       if (!body) return Status.BadArgument;
       body.replace(unsigned(start), unsigned(size), vm.memory.copy(at, length));
       return Status.Ok;
@@ -155,12 +155,12 @@ export function hostCalls(vm) {
     },
 
     proxy_continue_stream(direction) {
-      const gate = vm.stream?.gates[direction];
+      const gate = vm.stream?.gate(direction);
       gate?.open();
       return gate ? Status.Ok : Status.Unimplemented;
     },
     proxy_close_stream(direction) {
-      if (!vm.stream?.gates[direction]) return Status.Unimplemented;
+      if (!vm.stream?.gate(direction)) return Status.Unimplemented;
       vm.stream.isClosed = true;
       vm.stream.openGates();
       return Status.Ok;

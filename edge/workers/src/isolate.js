@@ -84,11 +84,10 @@ export class Isolate {
    */
   async serve(request, task) {
     const vm = this.#ready(task);
-    /** @type {{ response?: Promise<Response>, to: string }} */
-    const sent = { to: "" };
+    let sentTo = "";
     const forward = (/** @type {import("./headers.js").Head} */ head, /** @type {import("./origin.js").BodyOf} */ body) => {
       const { to, response } = forwardTo(this.#options, request, head, body, task.env);
-      sent.to = to;
+      sentTo = to;
       // While the origin works the module's own work costs the client nothing.
       this.#rideTick(request, task);
       return response;
@@ -97,8 +96,8 @@ export class Isolate {
     const address = this.#options.address?.(request) ?? request.headers.get("cf-connecting-ip") ?? undefined;
     const given = this.#options.properties?.(request, task.env);
     return serve(vm, request, { address, given, task }, forward, (stream) => {
-      if (sent.to === "") this.#rideTick(request, task);
-      this.#log(request, stream, sent.to || "filter", task);
+      if (sentTo === "") this.#rideTick(request, task);
+      this.#log(request, stream, sentTo || "filter", task);
     });
   }
 
@@ -126,8 +125,10 @@ export class Isolate {
     }
     const now = Date.now();
     if (now < this.#notBefore) return undefined;
-    this.#notBefore = now - this.#builtAt < RETRY ? now + RETRY : now;
-    if (now < this.#notBefore) return undefined;
+    if (now - this.#builtAt < RETRY) {
+      this.#notBefore = now + RETRY;
+      return undefined;
+    }
     this.#builtAt = now;
     this.#host ??= hostOf(this.#options, task.env, new SharedData(), this.#metrics);
     this.#vm = this.#make(this.#host, task);

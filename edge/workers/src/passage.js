@@ -8,8 +8,6 @@ import { Source } from "./source.js";
 
 /** @typedef {import("./vm.js").Vm} Vm */
 /** @typedef {import("./stream.js").Stream} Stream */
-/** @typedef {import("./stream.js").Gate} Gate */
-/** @typedef {import("./body.js").Body} Body */
 
 /** How often whoever waits looks up, in milliseconds: that is when a filter's ticks come while nothing else happens. */
 const LOOK_UP = 250;
@@ -55,11 +53,11 @@ export class Passage {
   }
 
   get #gate() {
-    return /** @type {Gate} */ (this.#stream.gates[this.#direction]);
+    return this.#stream.gate(this.#direction);
   }
 
   get #body() {
-    return /** @type {Body} */ (this.#stream.bodies[this.#direction]);
+    return this.#stream.body(this.#direction);
   }
 
   get isEnded() {
@@ -162,12 +160,8 @@ export class Passage {
  */
 function show(vm, stream, direction, part, isEnd) {
   const name = /** @type {string} */ (CALLBACKS[direction]);
-  const body = /** @type {Body} */ (stream.bodies[direction]);
-  const gate = /** @type {Gate} */ (stream.gates[direction]);
-  const goesOn = body.feed(part, (size) => vm.callback(name, stream, size, isEnd ? 1 : 0));
-  // Whoever answered waits for nothing.
-  if (goesOn || stream.isOver) gate.open();
-  else gate.isShut = true;
+  const goesOn = stream.body(direction).feed(part, (size) => vm.callback(name, stream.id, size, isEnd ? 1 : 0));
+  stream.settle(direction, goesOn);
 }
 
 /**
@@ -177,8 +171,8 @@ function show(vm, stream, direction, part, isEnd) {
  */
 export async function whole(vm, stream, direction, bytes) {
   show(vm, stream, direction, bytes, true);
-  await opened(vm, stream, /** @type {Gate} */ (stream.gates[direction]));
-  return join(/** @type {Body} */ (stream.bodies[direction]).release());
+  await opened(vm, stream, direction);
+  return join(stream.body(direction).release());
 }
 
 /**
@@ -189,11 +183,10 @@ export async function whole(vm, stream, direction, bytes) {
  * @returns {Promise<{ body: Uint8Array | ReadableStream<Uint8Array> | null, cancel: () => void }>}
  */
 export async function upload(vm, stream, request) {
-  const gate = stream.requestGate;
   const length = request.headers.has("content-length") ? Number(request.headers.get("content-length")) : NaN;
   const idle = () => {};
-  if (request.body === null || (!gate.isShut && !vm.has(/** @type {string} */ (CALLBACKS[StreamKind.Request])))) {
-    await opened(vm, stream, gate);
+  if (request.body === null || (!stream.gate(StreamKind.Request).isShut && !vm.has("proxy_on_request_body"))) {
+    await opened(vm, stream, StreamKind.Request);
     return { body: request.body, cancel: idle };
   }
   if (length <= SMALL) {
@@ -207,8 +200,9 @@ export async function upload(vm, stream, request) {
   return { body: passage.rest(first, Number(stream.request.get("content-length") ?? NaN)), cancel };
 }
 
-/** Waits until the filter lets go what has no body to wait for. @param {Vm} vm @param {Stream} stream @param {Gate} gate */
-export async function opened(vm, stream, gate) {
+/** Waits until the filter lets go what has no body to wait for. @param {Vm} vm @param {Stream} stream @param {number} direction */
+export async function opened(vm, stream, direction) {
+  const gate = stream.gate(direction);
   while (gate.isShut && !stream.isOver) {
     await gate.race(undefined, LOOK_UP);
     if (gate.isShut) vm.tick();

@@ -42,9 +42,9 @@ export async function serve(vm, request, connection, forward, end) {
   };
   try {
     const count = stream.request.pairs().length;
-    const next = vm.callback("proxy_on_request_headers", stream, count, request.body === null ? 1 : 0);
-    if (next !== 0 && !vm.isDead) stream.requestGate.isShut = true;
-    if (stream.reply) return local(stream, finish);
+    const next = vm.callback("proxy_on_request_headers", stream.id, count, request.body === null ? 1 : 0);
+    stream.settle(StreamKind.Request, next === 0);
+    if (stream.isOver) return local(stream, finish);
     const { body, cancel } = await upload(vm, stream, request);
     if (stream.isOver) return local(stream, finish);
     const response = await reach(forward, vm.isDead ? unjudged(request) : stream.request, body);
@@ -94,22 +94,21 @@ function local(stream, finish) {
 async function answer(vm, stream, response, isHead, cancelUpload, finish) {
   const head = responseHead(response);
   stream.response = head;
-  const gate = stream.responseGate;
   const isBodyless = response.body === null || isHead;
-  const next = vm.callback("proxy_on_response_headers", stream, head.pairs().length, isBodyless ? 1 : 0);
-  if (next !== 0 && !vm.isDead) gate.isShut = true;
+  const next = vm.callback("proxy_on_response_headers", stream.id, head.pairs().length, isBodyless ? 1 : 0);
+  stream.settle(StreamKind.Response, next === 0);
   const length = lengthOf(head);
   /** @type {BodyOf} */
   let body = response.body;
   let isStreaming = false;
   if (response.body === null || isHead || !vm.has("proxy_on_response_body")) {
-    await opened(vm, stream, gate);
+    await opened(vm, stream, StreamKind.Response);
   } else if (length <= SMALL) {
     // A stream of events has no length; what is short and has one comes at once.
     body = await whole(vm, stream, StreamKind.Response, new Uint8Array(await response.arrayBuffer()));
   } else {
     const passage = new Passage(vm, stream, StreamKind.Response, response.body, NaN, finish);
-    const first = gate.isShut ? await passage.next() : [];
+    const first = stream.gate(StreamKind.Response).isShut ? await passage.next() : [];
     body = passage.rest(first, length);
     isStreaming = true;
   }

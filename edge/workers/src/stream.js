@@ -2,7 +2,6 @@
  * One request and its response, as the filter's host calls find them.
  */
 
-import { StreamKind } from "./abi.js";
 import { Body } from "./body.js";
 import { requestHead } from "./headers.js";
 
@@ -66,8 +65,8 @@ export class Stream {
   isClosed = false;
   /** What the filter set. @type {Map<string, Uint8Array>} */
   properties = new Map();
-  bodies = [new Body(), new Body()];
-  gates = [new Gate(), new Gate()];
+  #bodies = [new Body(), new Body()];
+  #gates = [new Gate(), new Gate()];
   startedAt = Date.now();
   /** What Cloudflare knows of the connection. @type {Record<string, any> | undefined} */
   cf;
@@ -91,24 +90,25 @@ export class Stream {
     return this.reply !== undefined || this.isClosed;
   }
 
-  get requestBody() {
-    return /** @type {Body} */ (this.bodies[StreamKind.Request]);
+  /** @param {number} direction */
+  body(direction) {
+    return /** @type {Body} */ (this.#bodies[direction]);
   }
 
-  get responseBody() {
-    return /** @type {Body} */ (this.bodies[StreamKind.Response]);
+  /** @param {number} direction */
+  gate(direction) {
+    return /** @type {Gate} */ (this.#gates[direction]);
   }
 
-  get requestGate() {
-    return /** @type {Gate} */ (this.gates[StreamKind.Request]);
-  }
-
-  get responseGate() {
-    return /** @type {Gate} */ (this.gates[StreamKind.Response]);
+  /** Lets a direction go on or wait, as the filter says. Whoever answered waits for nothing. @param {number} direction @param {boolean} goesOn */
+  settle(direction, goesOn) {
+    const gate = this.gate(direction);
+    if (goesOn || this.isOver) gate.open();
+    else gate.isShut = true;
   }
 
   /** Lets both directions go on. */
   openGates() {
-    for (const gate of this.gates) gate.open();
+    for (const gate of this.#gates) gate.open();
   }
 }

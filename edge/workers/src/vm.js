@@ -117,9 +117,14 @@ export class Vm {
     return this.#exports[name] !== undefined;
   }
 
+  /** @param {number} context */
+  #exists(context) {
+    return context === ROOT || this.streams.has(context);
+  }
+
   /** @param {number} context @returns {boolean} whether there is such a context */
   setEffective(context) {
-    const exists = context === ROOT || this.streams.has(context);
+    const exists = this.#exists(context);
     if (exists) this.effective = context;
     return exists;
   }
@@ -135,18 +140,18 @@ export class Vm {
   open(request, connection) {
     const stream = new Stream(++this.#lastContext, request, connection);
     this.streams.set(stream.id, stream);
-    this.attempt(() => this.#call("proxy_on_context_create", stream.id, ROOT));
+    this.callback("proxy_on_context_create", stream.id, ROOT);
     return stream;
   }
 
   /**
-   * Calls back into the context of a stream. A missing callback, and one that traps, lets things go on.
-   * @param {string} name @param {Stream} stream @param {...number} numbers
+   * Calls back into a context. One that is gone, a missing callback, and one that traps let things go on.
+   * @param {string} name @param {number} context @param {...number} numbers
    * @returns {number}
    */
-  callback(name, stream, ...numbers) {
-    if (!this.streams.has(stream.id)) return 0;
-    return this.attempt(() => this.#call(name, stream.id, ...numbers)) ?? 0;
+  callback(name, context, ...numbers) {
+    if (!this.#exists(context)) return 0;
+    return this.attempt(() => this.#call(name, context, ...numbers)) ?? 0;
   }
 
   /** Ends a stream's context, once. @param {Stream} stream */
@@ -175,7 +180,7 @@ export class Vm {
   }
 
   tick() {
-    this.attempt(() => this.#call("proxy_on_tick", ROOT));
+    this.callback("proxy_on_tick", ROOT);
   }
 
   /** @param {number} number of a queue that has a message */
@@ -184,18 +189,10 @@ export class Vm {
       queueMicrotask(() => {
         const ready = [...this.#ready];
         this.#ready.clear();
-        for (const queue of ready) this.attempt(() => this.#call("proxy_on_queue_ready", ROOT, queue));
+        for (const queue of ready) this.callback("proxy_on_queue_ready", ROOT, queue);
       });
     }
     this.#ready.add(number);
-  }
-
-  /**
-   * Calls back into a context that may be gone.
-   * @param {string} name @param {number} context @param {...number} numbers
-   */
-  tryCall(name, context, ...numbers) {
-    if (context === ROOT || this.streams.has(context)) this.attempt(() => this.#call(name, context, ...numbers));
   }
 
   /**
@@ -241,4 +238,3 @@ export class Vm {
     }
   }
 }
-
