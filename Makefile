@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo serve test unit e2e lint bench bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge serve serve-edge test unit e2e lint bench bench-edge bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -77,6 +77,12 @@ demo: $(WASM) target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ##
 serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
 	@$(PYTHON) -m demo --serve
 
+demo-edge: edge target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ## The same demo in a real workerd, the runtime of Cloudflare Workers
+	@$(PYTHON) -m demo --edge
+
+serve-edge: edge target/release/scarecrow $(VENV)/installed ## Run the demo's workerd and stand-in model until Ctrl-C
+	@$(PYTHON) -m demo --edge --serve
+
 test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy and a real workerd
 
 unit:
@@ -93,6 +99,9 @@ lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnin
 
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
 	@$(PYTHON) -m bench.cost $(BENCH)
+
+bench-edge: edge $(VENV)/installed ## Measure what the filter costs in a real workerd
+	@$(PYTHON) -m bench.edge $(BENCH)
 
 bench-engine: ## Measure the engine, the JSON scanner and the reading of prompts natively
 	@cargo bench --bench engine --bench json --bench prompt --bench watchlist

@@ -1,7 +1,9 @@
-"""The demo: real clients, honest and harvesting, through a real Envoy with the filter, to a stand-in model.
+"""The demo: real clients, honest and harvesting, through a real host with the filter, to a stand-in model.
 
-    make demo     run it and print who was scored how
-    make serve    leave Envoy and the model running until Ctrl-C, to point clients of your own at them
+    make demo          run it in Envoy and print who was scored how
+    make demo-edge     the same in workerd, the runtime of Cloudflare Workers
+    make serve         leave Envoy and the model running until Ctrl-C, to point clients of your own at them
+    make serve-edge    the same with workerd
 """
 
 import argparse
@@ -15,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.gateway import BASE
+from demo.hosts import ENVOY, MODEL, SUSPECTS, WORKERD, Host
 from demo.people import HONEST, Client
 from harness import certificates
-from harness.envoy import ROOT, SECRET, Envoy, Failed, is_taken, require_module
+from harness.envoy import ROOT, SECRET, is_taken, require_module
 from harness.origin import Origin
+from harness.process import Failed
 
-FOLDER = ROOT / "target/demo"
-PORTS = {8443: "Envoy", 9901: "Envoy's admin page", 8081: "the stand-in model", 8082: "the model for suspects"}
+MODELS = {MODEL: "the stand-in model", SUSPECTS: "the model for suspects"}
 SECONDS = 20
 # Seconds in which the stand-in begins to answer; real models take longer.
 LATENCY = 0.2
@@ -37,14 +40,13 @@ class Harvester:
     module: str
     rounds: int
 
-    @property
-    def log(self) -> Path:
-        return FOLDER / f"{self.module}.log"
+    def log(self, folder: Path) -> Path:
+        return folder / f"{self.module}.log"
 
-    def start(self) -> subprocess.Popen:
-        environment = os.environ | {"REQUESTS_CA_BUNDLE": os.environ["SSL_CERT_FILE"], "CURATOR_CACHE_DIR": str(FOLDER / "curator")}
+    def start(self, folder: Path) -> subprocess.Popen:
+        environment = os.environ | {"REQUESTS_CA_BUNDLE": os.environ["SSL_CERT_FILE"], "CURATOR_CACHE_DIR": str(folder / "curator")}
         command = [self.python, "-m", f"demo.{self.module}", f"{BASE}/v1", self.key, str(self.rounds)]
-        with open(self.log, "w") as log:
+        with open(self.log(folder), "w") as log:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
 
 
@@ -69,7 +71,7 @@ def run_honest(client: Client, until: float, errors: list[str]) -> None:
         errors.append(f"{client.name}: {type(error).__name__}: {error}")
 
 
-def run_clients() -> list[str]:
+def run_clients(folder: Path) -> list[str]:
     errors: list[str] = []
     until = time.monotonic() + SECONDS
     threads = [threading.Thread(target=run_honest, args=(client, until, errors)) for client in HONEST]
@@ -77,7 +79,7 @@ def run_clients() -> list[str]:
         thread.start()
     pipelines = []
     try:
-        pipelines.extend((harvester, harvester.start()) for harvester in HARVESTERS)
+        pipelines.extend((harvester, harvester.start(folder)) for harvester in HARVESTERS)
         while any(thread.is_alive() for thread in threads):
             if sys.stderr.isatty():
                 print(f"\rclients run for {max(0, until - time.monotonic()):.0f} s more ", end="", file=sys.stderr)
@@ -90,7 +92,7 @@ def run_clients() -> list[str]:
             process.terminate()
             told, _ = process.communicate()
             if process.returncode not in (0, -signal.SIGTERM):
-                errors.append(f"{harvester.name} ended with status {process.returncode}: {harvester.log.relative_to(ROOT)} says why")
+                errors.append(f"{harvester.name} ended with status {process.returncode}: {harvester.log(folder).relative_to(ROOT)} says why")
             if told.strip():
                 print(f"{harvester.name} was told: {told.strip().splitlines()[-1]}")
     return errors
@@ -127,35 +129,33 @@ def show(rows: list[list[str]]) -> None:
         print(line)
 
 
-def start():
-    """Envoy and the two models, ready; a list to leave in reverse order."""
+def start(host: Host) -> list:
+    """The two models and the host, ready; to be entered in this order and left in reverse."""
     require_module()
-    for port, whose in PORTS.items():
+    for port, whose in (host.ports | MODELS).items():
         if is_taken(port):
             raise Failed(f"port {port} is taken, and {whose} needs it: stop the program that listens there and run again")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "access.log").unlink(missing_ok=True)
-    authority = certificates.make(FOLDER)
+    host.folder.mkdir(parents=True, exist_ok=True)
+    for log in ("access.log", "workerd.log"):
+        (host.folder / log).unlink(missing_ok=True)
+    authority = certificates.make(host.folder)
     os.environ["SSL_CERT_FILE"] = str(authority)
-    opened = [Origin(8081, latency=LATENCY), Origin(8082, name="suspects", latency=LATENCY)]
-    opened.append(Envoy("envoy/demo.yaml", FOLDER, {port: port for port in PORTS}, options=["--file-flush-interval-msec", "200"]))
-    return opened
+    return [Origin(MODEL, latency=LATENCY), Origin(SUSPECTS, name="suspects", latency=LATENCY), host.make(host.folder)]
 
 
-def demo() -> int:
-    model, suspects, envoy = start()
-    with model, suspects, envoy:
-        print(f"Envoy listens on {BASE} with the filter. For {SECONDS} s people chat, jobs work, and pipelines harvest.")
-        errors = run_clients()
+def demo(host: Host) -> int:
+    model, suspects, gateway = start(host)
+    with model, suspects, gateway:
+        print(f"{host.name} listens on {BASE} with the filter. For {SECONDS} s people chat, jobs work, and pipelines harvest.")
+        errors = run_clients(host.folder)
         time.sleep(1.5)
-        rows = summary(envoy.access_log())
+        rows = summary(gateway.access_log())
     print()
     show(rows)
     for error in errors:
         print(f"! {error}")
     print(f"\nThe model answered {len(model.received)} requests, the one for suspects {len(suspects.received)}.")
-    print("What to look at next: target/demo/access.log has a line a request with score and reasons; set `mode: observe` in\n"
-          "envoy/demo.yaml and run again to see the same scores with nobody stopped.")
+    print(f"What to look at next: {host.next}")
     harmed = [row for row in rows[: len(HONEST)] if is_stopped(row)]
     missed = [row for row in rows[len(HONEST) :] if not is_stopped(row)]
     if errors or harmed or missed:
@@ -164,25 +164,26 @@ def demo() -> int:
     return 0
 
 
-def serve() -> int:
-    model, suspects, envoy = start()
-    with model, suspects, envoy:
-        print(f"Envoy listens on {BASE} (OpenAI at {BASE}/v1), its admin page on http://127.0.0.1:9901.\n"
-              f"Let clients trust the certificate: export SSL_CERT_FILE={FOLDER / 'ca.pem'}\n"
-              f"Verdicts: tail -f {FOLDER / 'access.log'}\nCtrl-C ends it.", flush=True)
-        while envoy.process.poll() is None:
+def serve(host: Host) -> int:
+    model, suspects, gateway = start(host)
+    with model, suspects, gateway:
+        print(f"{host.name} listens on {BASE} (OpenAI at {BASE}/v1). {host.hint}\n"
+              f"Let clients trust the certificate: export SSL_CERT_FILE={host.folder / 'ca.pem'}\nCtrl-C ends it.", flush=True)
+        while gateway.process.poll() is None:
             time.sleep(0.5)
-    raise Failed("Envoy ended by itself; target/demo/envoy.log says why")
+    raise Failed(f"{host.name} ended by itself; {gateway.log.relative_to(ROOT)} says why")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--serve", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument("--edge", action="store_true", help="in workerd, not in Envoy")
     arguments = parser.parse_args()
+    host = WORKERD if arguments.edge else ENVOY
     # A `kill` cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
-        return serve() if arguments.serve else demo()
+        return serve(host) if arguments.serve else demo(host)
     except Failed as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import certificates  # noqa: E402
-from harness.envoy import ROOT, Envoy, free_port, require_module  # noqa: E402
+from harness.envoy import Envoy, demo, free_port, require_module  # noqa: E402
 from harness.origin import Origin  # noqa: E402
 from harness.workerd import CF_HEADER, TOKEN, Workerd  # noqa: E402
 
@@ -132,14 +132,6 @@ class EdgeGateway(Gateway):
 
     def log(self) -> str:
         return self.workerd.log.read_text(errors="replace")
-
-
-def demo():
-    """envoy/demo.yaml, and in it its listener's connection manager and the filter's configuration."""
-    config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
-    return config, manager, plugin
 
 
 def demo_config(policy=None, change=None, listener=None) -> str:

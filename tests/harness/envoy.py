@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import yaml
+
 from harness.process import Failed, Process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,14 @@ def binary() -> str:
     import envoy
 
     return str(Path(envoy.__file__).parent / "_bin" / "envoy")
+
+
+def demo() -> tuple[dict, dict, dict]:
+    """envoy/demo.yaml, and in it its listener's connection manager and the filter's configuration."""
+    config = yaml.safe_load((ROOT / "envoy/demo.yaml").read_text())
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    plugin = next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]
+    return config, manager, plugin
 
 
 class Envoy(Process):
