@@ -22,6 +22,7 @@ pub mod config;
 pub mod engine;
 pub mod judge;
 pub mod observe;
+#[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod remember;
 pub mod share;

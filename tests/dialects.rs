@@ -154,6 +154,7 @@ fn usage_and_stop_reason_are_what_the_answer_told() {
             content_encoding: None,
             input_tokens: header("x-amzn-bedrock-input-token-count").map(|count| count.parse().unwrap()),
             output_tokens: header("x-amzn-bedrock-output-token-count").map(|count| count.parse().unwrap()),
+            ..ResponseHead::default()
         };
         let api = recording.with(&[], |_, api| api);
         let read = |size: usize| {

@@ -75,7 +75,7 @@ struct Values(Mutex<Held>);
 #[derive(Default)]
 struct Held {
     values: HashMap<String, (Vec<u8>, Edition)>,
-    sets: u32,
+    sets: u64,
 }
 
 impl Held {

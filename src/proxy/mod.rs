@@ -17,8 +17,6 @@ mod plugin;
 mod raw;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod request;
-#[cfg(any(target_arch = "wasm32", clippy, doc, test))]
-mod response;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]
 mod service;
 #[cfg(any(target_arch = "wasm32", clippy, doc))]

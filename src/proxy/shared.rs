@@ -18,7 +18,7 @@ pub struct SharedData;
 
 impl Store for SharedData {
     fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
-        raw::shared(name).map(|(value, edition)| (value, Edition(edition)))
+        raw::shared(name).map(|(value, edition)| (value, Edition(edition.into())))
     }
 
     fn set(&self, name: &str, value: &[u8]) {
@@ -26,7 +26,8 @@ impl Store for SharedData {
     }
 
     fn replace(&self, name: &str, value: &[u8], Edition(edition): Edition) -> bool {
-        raw::set_shared(name, value, edition)
+        // It came from there, so it fits.
+        u32::try_from(edition).is_ok_and(|edition| raw::set_shared(name, value, edition))
     }
 }
 

@@ -29,7 +29,7 @@ pub trait Store {
 
 /// Tells one state of a value from those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edition(pub u32);
+pub struct Edition(pub u64);
 
 /// Entries of the ring. Four workers that write eight times a second fill it in 8 seconds, the time that a snapshot takes to
 /// go round.

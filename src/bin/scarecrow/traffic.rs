@@ -248,6 +248,7 @@ fn answer(entry: &Entry<'_>, observation: &Observation) -> Option<Answer> {
         content_encoding: None,
         input_tokens: count("x-amzn-bedrock-input-token-count"),
         output_tokens: count("x-amzn-bedrock-output-token-count"),
+        ..ResponseHead::default()
     };
     let prompt = observation.conversation.as_ref().map_or(0, |conversation| conversation.text_bytes());
     let mut body = AnswerBody::new(dialect, &head, prompt);

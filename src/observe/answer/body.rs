@@ -1,26 +1,11 @@
 //! A response's body from its first byte to its facts.
 
-use super::{Answer, AnswerReading, Told};
+use super::{Answer, AnswerReading, ResponseHead, Told};
 use crate::observe::body::{Documents, Framing, Inflater};
 use crate::observe::dialect::Dialect;
 
 /// So much of a response is read, inflated: more than any answer takes, and a bound on what a broken origin may send.
 const LIMIT: u64 = 1 << 30;
-
-/// What the headers of a response tell of its body.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ResponseHead<'a> {
-    /// `:status`; 0 where there is none.
-    pub status: u16,
-    /// `content-type`.
-    pub content_type: Option<&'a [u8]>,
-    /// `content-encoding`.
-    pub content_encoding: Option<&'a [u8]>,
-    /// `x-amzn-bedrock-input-token-count`.
-    pub input_tokens: Option<u64>,
-    /// `x-amzn-bedrock-output-token-count`.
-    pub output_tokens: Option<u64>,
-}
 
 /// A response's body that is being read.
 pub struct AnswerBody {

@@ -2,9 +2,11 @@
 
 pub mod base64;
 pub mod body;
+pub mod head;
 pub mod reading;
 
-pub use body::{AnswerBody, ResponseHead};
+pub use body::AnswerBody;
+pub use head::ResponseHead;
 pub use reading::AnswerReading;
 
 use super::paths::Field;

@@ -1,0 +1,74 @@
+//! A response's headers.
+
+/// No origin's Retry-After is taken to mean more than this many seconds.
+const LONGEST_WAIT: f64 = 3600.0;
+
+/// A response's headers, as far as they are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResponseHead<'a> {
+    /// `:status`; 0 where there is none.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<&'a [u8]>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// `x-amzn-bedrock-input-token-count`.
+    pub input_tokens: Option<u64>,
+    /// `x-amzn-bedrock-output-token-count`.
+    pub output_tokens: Option<u64>,
+    /// `retry-after`.
+    pub retry_after: Option<&'a [u8]>,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Reads pairs of lower-case name and value.
+    pub fn new(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+        let mut head = Self::default();
+        for (name, value) in pairs {
+            match name {
+                b":status" => head.status = number(value).and_then(|n| u16::try_from(n).ok()).unwrap_or(0),
+                b"content-type" => head.content_type = Some(value),
+                b"content-encoding" => head.content_encoding = Some(value),
+                b"x-amzn-bedrock-input-token-count" => head.input_tokens = number(value),
+                b"x-amzn-bedrock-output-token-count" => head.output_tokens = number(value),
+                b"retry-after" => head.retry_after = Some(value),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    /// Seconds that the origin asks to wait, with a 429. Dates are not read.
+    pub fn wait(&self) -> Option<f64> {
+        let text = self.retry_after.filter(|_| self.status == 429)?;
+        let seconds: f64 = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
+        (seconds >= 0.0).then_some(seconds.min(LONGEST_WAIT))
+    }
+}
+
+/// A whole number in a header.
+pub fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_429_asks_to_wait_and_never_for_long() {
+        for (status, retry_after, expected) in [
+            ("429", "2", Some(2.0)),
+            ("429", " 1.5 ", Some(1.5)),
+            ("429", "100000", Some(3600.0)),
+            ("429", "-1", None),
+            ("429", "Mon, 23 Nov 2026 12:00:00 GMT", None),
+            ("503", "2", None),
+            ("nonsense", "2", None),
+        ] {
+            let headers = [(":status", status), ("retry-after", retry_after)];
+            let head = ResponseHead::new(headers.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+            assert_eq!(head.wait(), expected, "{status} {retry_after}");
+        }
+    }
+}
