@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge serve serve-edge test unit e2e lint bench bench-edge bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -60,6 +60,19 @@ $(WORKERS)/.package-lock.json: edge/workers/package-lock.json
 
 edge: edge/workers/scarecrow.wasm $(WORKERS)/.package-lock.json ## Make the package for Cloudflare Workers complete, edge/workers
 
+# The program for Fastly Compute, and Fastly's runtime to test it in; building that takes some ten minutes.
+edge/fastly/bin/main.wasm: $(SOURCES) edge/fastly/Cargo.toml edge/fastly/Cargo.lock $(wildcard edge/fastly/src/*.rs) tests/build-wasm.sh
+	@tests/build-wasm.sh edge/fastly target/fastly --bin scarecrow-fastly
+	@mkdir -p $(@D)
+	@cp target/fastly/wasm32-wasip1/release/scarecrow-fastly.wasm $@
+	@echo "$@: $$(stat -c %s $@) bytes"
+
+target/viceroy/bin/viceroy:
+	@echo "Building Viceroy, which takes some ten minutes" >&2
+	@cargo install --quiet viceroy@0.22.0 --locked --root target/viceroy --target-dir target/viceroy/build
+
+fastly: edge/fastly/bin/main.wasm ## Build the program for Fastly Compute, edge/fastly/bin/main.wasm
+
 target/release/scarecrow: $(SOURCES)
 	@cargo build --quiet --release --bin scarecrow
 
@@ -91,10 +104,15 @@ unit:
 e2e: $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e
 
+test-fastly: edge/fastly/bin/main.wasm target/viceroy/bin/viceroy $(WASM) target/release/scarecrow $(VENV)/installed ## Run the end-to-end cases in Viceroy, Fastly's runtime (builds it first)
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --fastly
+
 lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnings are errors
 	@cargo fmt --check
 	@cargo clippy --quiet --all-targets -- -D warnings
 	@cd edge/workers && npx tsc --noEmit
+	@cd edge/fastly && cargo fmt --check
+	@cd edge/fastly && cargo clippy --quiet --target-dir ../../target/fastly -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
 
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy

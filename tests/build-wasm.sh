@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# Builds a crate for wasm32-wasip1: build-wasm.sh CRATE-FOLDER TARGET-FOLDER [CARGO OPTIONS]
+# Builds a crate's library for wasm32-wasip1, or with --bin as the first of the options its program:
+#
+#   build-wasm.sh CRATE-FOLDER TARGET-FOLDER [--bin NAME] [CARGO OPTIONS]
 #
 # The target comes from rustup where rustup can fetch it. Elsewhere Debian's packages bring a Rust that builds the
 # standard library from source.
 set -euo pipefail
 crate=$1 target=$2
 shift 2
+kind=(--lib)
+if [ "${1:-}" = --bin ]; then
+    kind=(--bin "$2")
+    shift 2
+fi
 
 fail() {
     echo "build-wasm: $*" >&2
@@ -20,7 +27,8 @@ has_target() {
 }
 
 build() {
-    cargo build --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release --lib --target wasm32-wasip1 "$@"
+    "$1" rustc --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release "${kind[@]}" \
+        --target wasm32-wasip1 "${@:2}"
 }
 
 # SCARECROW_TOOLCHAIN=debian takes the second way even where the first would do.
@@ -30,7 +38,7 @@ if [ "${SCARECROW_TOOLCHAIN:-}" != debian ]; then
         rustup target add wasm32-wasip1 >/dev/null 2>&1 || true
     fi
     if has_target; then
-        build "$@"
+        build cargo "$@"
         exit
     fi
 fi
@@ -48,10 +56,11 @@ if ! dpkg -s $packages >/dev/null 2>&1; then
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null ||
         fail "apt-get could not install $packages"
 fi
-# rustup's cargo stands before Debian's in PATH, so call that by its path. proxy-wasm defines `_initialize` itself, so no
-# start-up object is linked.
+# rustup's cargo stands before Debian's in PATH, so call that by its path. A library has no start-up object (proxy-wasm defines
+# `_initialize` itself), a program has libc's.
 export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
 export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-C link-self-contained=no -L native=/usr/lib/wasm32-wasi -C target-feature=+simd128"
-/usr/bin/cargo build --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release --lib \
-    --target wasm32-wasip1 -Zbuild-std=std,panic_abort "$@"
+start=()
+[ "${kind[0]}" = --lib ] || start=(-- -C link-arg=/usr/lib/wasm32-wasi/crt1-command.o)
+build /usr/bin/cargo -Zbuild-std=std,panic_abort "$@" "${start[@]}"

@@ -1,6 +1,7 @@
 """A gateway for each test: the filter in a real Envoy and in a real workerd on free ports, with two stand-in models behind it.
 
 Every case that asks for `gateway` runs in both, and has to come out alike. `envoy_only` marks the few that are about something of Envoy's.
+With `--fastly` they run in a real Viceroy instead, but for those that `hosts` keeps from it.
 """
 
 import contextlib
@@ -20,24 +21,40 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import certificates  # noqa: E402
 from harness.envoy import Envoy, demo, free_port, require_module  # noqa: E402
 from harness.origin import Origin  # noqa: E402
+from harness.viceroy import Viceroy  # noqa: E402
 from harness.workerd import CF_HEADER, TOKEN, Workerd  # noqa: E402
 
 HOSTS = ("envoy", "workerd")
 
 
 def envoy_only(why: str):
-    """The case is about something that workerd has not."""
+    """The case is about something that the others have not."""
     return pytest.mark.hosts("envoy", why=why)
+
+
+def not_fastly(why: str):
+    """The case is about something that Fastly, or Viceroy in its place, has not."""
+    return pytest.mark.hosts(*HOSTS, why=why)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "hosts(*names, why): the hosts that a case runs in, if not in all")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fastly", action="store_true", help="run the cases in Viceroy, Fastly's runtime, in place of Envoy and workerd")
+
+
 def pytest_generate_tests(metafunc):
     if "host" in metafunc.fixturenames:
+        chosen = ("fastly",) if metafunc.config.getoption("fastly") else HOSTS
         marker = metafunc.definition.get_closest_marker("hosts")
-        metafunc.parametrize("host", marker.args if marker else HOSTS)
+        metafunc.parametrize("host", [host for host in chosen if marker is None or host in marker.args])
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("fastly"):
+        items[:] = [item for item in items if hasattr(item, "callspec") and item.callspec.params.get("host") == "fastly"]
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +91,19 @@ class Gateway:
         """A client; of several isolates each next one is another's."""
         import httpx
 
-        port = self.ports[self._turn % len(self.ports)]
+        base = self.base.replace(str(self.port), str(self.ports[self._turn % len(self.ports)]))
         self._turn += 1
-        return httpx.Client(base_url=f"https://localhost:{port}", verify=self.tls, **options)
+        return httpx.Client(base_url=base, verify=self.tls, **options)
+
+    @contextlib.contextmanager
+    def connect(self, port: int | None = None, timeout: float = 10):
+        """A connection to send bytes over as they are."""
+        with socket.create_connection(("127.0.0.1", port or self.port), timeout=timeout) as plain:
+            if self.base.startswith("http:"):
+                yield plain
+                return
+            with self.tls.wrap_socket(plain, server_hostname="localhost") as connection:
+                yield connection
 
     def counter(self, series: str) -> int:
         """One of the filter's counters, once the worker has reported it."""
@@ -84,9 +111,8 @@ class Gateway:
         return int(self.metrics().get(f"scarecrow_{series}", 0))
 
     def raw(self, request: bytes, read: bool = True) -> bytes:
-        """Sends bytes as they are, over TLS, and returns what comes back until the connection ends or is idle."""
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        with self.tls.wrap_socket(plain, server_hostname="localhost") as connection:
+        """Sends bytes as they are, and returns what comes back until the connection ends or is idle."""
+        with self.connect() as connection:
             connection.sendall(request)
             connection.settimeout(2)
             answer = b""
@@ -134,6 +160,24 @@ class EdgeGateway(Gateway):
         return self.workerd.log.read_text(errors="replace")
 
 
+class FastlyGateway(Gateway):
+    """Fastly Compute; Viceroy speaks no TLS."""
+
+    interval = 2.0
+
+    def __init__(self, viceroy: Viceroy, *others):
+        super().__init__([viceroy.port], *others)
+        self.base = f"http://localhost:{viceroy.port}"
+        self.viceroy = viceroy
+        self.access_log, self.folder = viceroy.access_log, viceroy.folder
+
+    def metrics(self) -> dict[str, float]:
+        pytest.skip("held as far as answers show it; nothing is counted on Fastly, which has no metrics of ours")
+
+    def log(self) -> str:
+        return self.viceroy.log.read_text(errors="replace")
+
+
 def demo_config(policy=None, change=None, listener=None) -> str:
     """envoy/demo.yaml with another policy, with `change` applied to the parsed document, and more about its listener."""
     config, manager, plugin = demo()
@@ -157,12 +201,22 @@ def gateways(keys, tmp_path):
             others = (model, suspects, keys / "ca.pem")
             folder = tmp_path / f"gateway{free_port()}"
             folder.mkdir()
+            given = demo()[2]["configuration"]["value"] if policy is None else policy
             if host == "workerd":
                 bindings = {"ORIGIN": f"http://127.0.0.1:{model.port}", "SUSPECTS": f"http://127.0.0.1:{suspects.port}"}
-                policy = demo()[2]["configuration"]["value"] if policy is None else policy
-                workerd = Workerd(folder, policy, bindings, keys, isolates=workers, exchange=workers > 1,
+                workerd = Workerd(folder, given, bindings, keys, isolates=workers, exchange=workers > 1,
                                   properties=properties, **options)
                 return EdgeGateway(stack.enter_context(workerd), *others)
+            if host == "fastly":
+                if properties:
+                    pytest.skip("Fastly knows neither routes nor accounts")
+                backends = {"origin": f"http://127.0.0.1:{model.port}", "suspects": f"http://127.0.0.1:{suspects.port}"}
+                viceroy = stack.enter_context(Viceroy(folder, given, backends, **options))
+                # Viceroy asks each backend once whether it is there.
+                for backend in (model, suspects):
+                    backend.wait_for(1)
+                    backend.received.clear()
+                return FastlyGateway(viceroy, *others)
             for name in ("certificate.pem", "key.pem"):
                 (folder / name).symlink_to(keys / name)
             ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}

@@ -4,11 +4,12 @@ import time
 
 import httpx
 import pytest
-from conftest import envoy_only
+from conftest import envoy_only, not_fastly
 
 from harness.dialects import Reply
 from harness.envoy import ROOT
 
+pytestmark = not_fastly("there is no proxy-wasm host; the program is the module")
 FILTER = ROOT / "target/abi/wasm32-wasip1/release/abi.wasm"
 WORKER = """
 import { scarecrow } from "scarecrow-workers";

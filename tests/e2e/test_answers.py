@@ -1,7 +1,6 @@
 """Answers on their way through the filter: the same bytes at the same time, and their usage is counted."""
 
 import hashlib
-import socket
 import threading
 
 import pytest
@@ -88,9 +87,8 @@ def test_an_event_sent_byte_by_byte_is_read_and_not_changed(gateway):
 def test_what_a_client_took_before_it_left_counts(gateway):
     gate = gateway(TAG_ALL)
     gate.suspects.pause = 0.01
-    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
     body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}'
-    with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+    with gate.connect() as connection:
         connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
                            b"content-length: %d\r\n\r\n" % len(body) + body)
         got = b""

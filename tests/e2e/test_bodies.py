@@ -62,8 +62,7 @@ def test_a_body_split_at_every_offset_is_judged_and_arrives(gateway):
     head = (f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n").encode()
     for offset in range(len(body)):
-        raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
-        with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+        with gate.connect() as connection:
             connection.sendall(head + body[:offset])
             connection.sendall(body[offset:])
             assert connection.recv(15) == b"HTTP/1.1 200 OK", offset
@@ -151,8 +150,7 @@ def test_bombs_and_unknown_codings_pass_unread(gateway):
 def test_a_client_that_expects_100_continue_gets_it(gateway):
     gate = gateway(TAG_ALL)
     body = json.dumps(SAMPLES).encode()
-    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
-    with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+    with gate.connect() as connection:
         connection.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
                             f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n").encode())
         assert b"100 Continue" in connection.recv(1000)
@@ -168,8 +166,7 @@ def test_an_origin_that_answers_expectations_itself_is_asked(gateway):
 
     gate = gateway(TAG_ALL, change=pass_on)
     body = json.dumps(SAMPLES).encode()
-    raw = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
-    with gate.tls.wrap_socket(raw, server_hostname="localhost") as connection:
+    with gate.connect() as connection:
         connection.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
                             f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n").encode())
         assert b"100 Continue" in connection.recv(1000)

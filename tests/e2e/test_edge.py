@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import os
 import signal
-import socket
 import threading
 import time
 import zlib
@@ -208,8 +207,7 @@ def test_a_client_that_leaves_while_it_uploads_harms_nobody(gateway):
     for size in (100, 100_000):
         for _ in range(30):
             with contextlib.suppress(OSError):
-                plain = socket.create_connection(("127.0.0.1", gate.port), timeout=5)
-                with gate.tls.wrap_socket(plain, server_hostname="localhost") as connection:
+                with gate.connect(timeout=5) as connection:
                     connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
                                        b"content-length: %d\r\n\r\n" % (size * 2) + b"x" * size)
     with gate.http() as client:

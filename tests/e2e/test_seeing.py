@@ -2,9 +2,10 @@
 
 import time
 
-from conftest import CHAT
+from conftest import CHAT, not_fastly
 
 
+@not_fastly("metrics of ours")
 def test_metrics_appear_with_names_and_tags(gateway):
     policy = {"mode": "enforce", "actions": [{"at": 0, "do": "throttle"}], "metrics": {"time_one_in": 1},
               "throttle": {"requests_per_minute": 1, "burst": 2}}
@@ -33,6 +34,7 @@ def test_metrics_appear_with_names_and_tags(gateway):
     assert metrics["scarecrow_time_ns_sum{}"] < timed * 50_000_000
 
 
+@not_fastly("Viceroy listens without TLS, so there is no JA4")
 def test_the_access_log_says_who_was_judged_how_and_why(gateway):
     gate = gateway({"access_log": "all"})
     key = "sk-a-key-that-must-not-be-logged"

@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from conftest import envoy_only
+from conftest import envoy_only, not_fastly
 from test_config import Watched
 from test_faults import faulty
 
@@ -50,6 +50,7 @@ def verdicts(gate, requests: int) -> list[tuple[int, str]]:
 LOG_ALL = {"mode": "observe", "access_log": "all", "actions": [{"at": 20, "do": "tag"}]}
 
 
+@not_fastly("a number of sandboxes that could be set")
 def test_one_two_and_four_workers_judge_the_same_traffic_alike(gateway):
     by_workers = {}
     for workers in (1, 2, 4):

@@ -55,6 +55,12 @@ class Origin:
         self._thread.start()
         return self
 
+    def wait_for(self, requests: int) -> None:
+        """Waits until so many requests have come, for ten seconds at most."""
+        deadline = time.monotonic() + 10
+        while len(self.received) < requests and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()

@@ -1,0 +1,323 @@
+//! One request after another: read, judged, sent to the origin, and the answer read as it passes.
+
+use ahash::RandomState;
+use fastly::backend::Backend;
+use fastly::http::body::StreamingBody;
+use fastly::http::{FramingHeadersMode, StatusCode};
+use fastly::{Body, Request, Response};
+use scarecrow::act::{self, Reply, tag};
+use scarecrow::config::Policy;
+use scarecrow::engine::{self, Engine, Outcome};
+use scarecrow::judge::Verdict;
+use scarecrow::observe::answer::{AnswerBody, ResponseHead};
+use scarecrow::observe::{Connection, Dialect, Headers, Observation, RequestBody, dialect, name};
+use scarecrow::remember::Time;
+use std::io::{Read, Write};
+
+use crate::entry::Entry;
+use crate::settings::Settings;
+use crate::shared::Exchange;
+
+/// Bytes of a body that are read at once.
+const PIECE: usize = 16 * 1024;
+/// Backends: where requests go, and where those go that the filter tagged, if there is one of that name.
+const ORIGIN: &str = "origin";
+const SUSPECTS: &str = "suspects";
+
+/// What one sandbox keeps between requests.
+pub struct Gateway {
+    judge: Option<Judge>,
+}
+
+struct Judge {
+    policy: Policy,
+    engine: Engine,
+    exchange: Option<Exchange>,
+}
+
+/// What is to be done with a request.
+enum Step {
+    /// It goes on unjudged.
+    Pass,
+    /// It goes on.
+    Judged(Judged),
+    /// It is answered in the origin's place.
+    Answer(Reply),
+}
+
+/// A request that was judged and goes on.
+struct Judged {
+    verdict: Verdict,
+    dialect: &'static Dialect,
+    /// Bytes of its prompt, as far as they were read.
+    prompt: u64,
+    /// It carries our headers.
+    is_tagged: bool,
+    entry: Option<Entry>,
+}
+
+impl Gateway {
+    /// A gateway that judges by these settings; without any it lets everybody through.
+    pub fn new(settings: Option<Settings>) -> Self {
+        Self { judge: settings.map(Judge::new) }
+    }
+
+    /// Serves a request. Whatever fails here, it goes to the origin.
+    pub fn serve(&mut self, mut request: Request) {
+        let mut body = Taken::new(&mut request);
+        let step = match &mut self.judge {
+            Some(judge) => judge.request(&mut request, &mut body),
+            None => {
+                remove_ours(&mut request);
+                Step::Pass
+            }
+        };
+        match step {
+            Step::Pass => self.forward(request, body, None),
+            Step::Judged(judged) => self.forward(request, body, Some(judged)),
+            Step::Answer(reply) => response(&reply).send_to_client(),
+        }
+        // The client has its answer, so nobody waits for this.
+        if let Some(judge) = &mut self.judge {
+            judge.exchange(judge.policy.sync_interval);
+        }
+    }
+
+    /// Tells the others what was not told yet, before the sandbox ends.
+    pub fn end(&mut self) {
+        if let Some(judge) = &mut self.judge {
+            judge.exchange(0.0);
+        }
+    }
+
+    fn forward(&mut self, mut request: Request, body: Taken, judged: Option<Judged>) {
+        let is_suspect = judged.as_ref().is_some_and(|judged| judged.is_tagged) && exists(SUSPECTS);
+        let to = if is_suspect { SUSPECTS } else { ORIGIN };
+        if request.contains_header("content-length") {
+            request.set_framing_headers_mode(FramingHeadersMode::ManuallyFromHeaders);
+        }
+        request.set_body(body.whole());
+        // Answers of models are for those who asked.
+        request.set_pass(true);
+        let response = request.send(to).unwrap_or_else(|error| {
+            eprintln!("scarecrow: the backend {to} cannot be reached: {error}");
+            Response::from_status(StatusCode::BAD_GATEWAY).with_body_text_plain("The origin cannot be reached.\n")
+        });
+        let status = response.get_status().as_u16();
+        match (judged, &mut self.judge) {
+            (Some(judged), Some(judge)) => {
+                judge.response(response, &judged);
+                if let Some(entry) = judged.entry {
+                    entry.write(status, to);
+                }
+            }
+            _ => response.send_to_client(),
+        }
+    }
+}
+
+impl Judge {
+    fn new(settings: Settings) -> Self {
+        let Settings { policy, secret } = settings;
+        let exchange = secret.map(|secret| Exchange::new(&secret));
+        let hasher = exchange.as_ref().map_or_else(RandomState::new, Exchange::hasher);
+        let mut engine = Engine::new(policy.principals, hasher);
+        if exchange.is_some() {
+            engine.memory_mut().keep_news();
+        }
+        Self { policy, engine, exchange }
+    }
+
+    fn request(&mut self, request: &mut Request, body: &mut Taken) -> Step {
+        let now = now();
+        let is_bodyless = body.read().is_empty();
+        let mut observation = {
+            let path = path(request);
+            let headers = Headers::new(pairs(request, &path));
+            let address = request.get_client_ip_addr().map(|address| address.to_string());
+            let connection = Connection {
+                address: address.as_deref().map(str::as_bytes),
+                ja4: request.get_tls_ja4().map(str::as_bytes),
+                bodyless: is_bodyless,
+                ..Connection::default()
+            };
+            let mut observation = Observation::new(&headers, &connection, &self.policy.lens);
+            let is_read = self.policy.inspect_request_bytes > 0 && !is_bodyless;
+            let is_read = is_read && engine::screen(&observation, &self.policy).is_none();
+            if let Some(api) = observation.api.filter(|_| is_read) {
+                let limit = self.policy.inspect_request_bytes;
+                let reading = RequestBody::new(&headers, api, &self.policy.lens.secret, limit);
+                observation.conversation = Some(Box::new(body.inspect(reading)));
+            }
+            observation
+        };
+        remove_ours(request);
+        let Outcome::Judged(verdict) = self.engine.request(&observation, &self.policy, now) else {
+            return Step::Pass;
+        };
+        let conversation = observation.conversation.take();
+        let prompt = conversation.map_or(0, |conversation| conversation.text_bytes());
+        let dialect = observation.api.map_or_else(dialect::fallback, |api| api.dialect);
+        let entry = Entry::new(request, &verdict, self.policy.log_all, now);
+        let act::Plan { headers, reply } = act::plan(&verdict, dialect, &self.policy);
+        if let Some(reply) = reply {
+            if let Some(wait) = verdict.wait.filter(|_| reply.status == 429) {
+                self.engine.asked_to_wait(verdict.subject, wait.into(), now);
+            }
+            if let Some(entry) = entry {
+                entry.write(reply.status, "filter");
+            }
+            return Step::Answer(reply);
+        }
+        let is_tagged = !headers.is_empty();
+        for (name, value) in headers {
+            request.set_header(name, value);
+        }
+        Step::Judged(Judged { verdict, dialect, prompt, is_tagged, entry })
+    }
+
+    /// Hands the answer to the client as it comes, and remembers what it told.
+    fn response(&mut self, mut response: Response, judged: &Judged) {
+        if judged.is_tagged {
+            for name in tag::ALL {
+                response.remove_header(name);
+            }
+        }
+        let status = response.get_status().as_str().to_owned();
+        let reading = {
+            let pairs = response.get_headers().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+            let head = ResponseHead::new([(b":status".as_slice(), status.as_bytes())].into_iter().chain(pairs));
+            if let Some(wait) = head.wait() {
+                self.engine.asked_to_wait(judged.verdict.subject, wait, now());
+            }
+            self.policy.inspect_responses.then(|| AnswerBody::new(judged.dialect, &head, judged.prompt))
+        };
+        let Some(mut reading) = reading else { return response.send_to_client() };
+        if response.contains_header("content-length") {
+            response.set_framing_headers_mode(FramingHeadersMode::ManuallyFromHeaders);
+        }
+        let body = response.take_body();
+        pass(body, response.stream_to_client(), &mut reading);
+        self.engine.response(judged.verdict.subject, &reading.finish(), now());
+    }
+
+    fn exchange(&mut self, interval: f64) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.turn(self.engine.memory_mut(), interval, now());
+        }
+    }
+}
+
+/// Hands a body on piece by piece, for as long as it comes and its client takes it.
+fn pass(mut body: Body, mut client: StreamingBody, reading: &mut AnswerBody) {
+    let mut piece = [0; PIECE];
+    loop {
+        match body.read(&mut piece) {
+            Ok(0) => {
+                // A client that has left is told nothing.
+                let _ = client.finish();
+                return;
+            }
+            Ok(length) => {
+                let new = piece.get(..length).unwrap_or_default();
+                reading.feed(new);
+                if client.write_all(new).and_then(|()| client.flush()).is_err() {
+                    return;
+                }
+            }
+            Err(_) => {
+                // The client has to see that the answer was cut.
+                let _ = client.abandon();
+                return;
+            }
+        }
+    }
+}
+
+/// A request's body: what was read of it, and what is still to come.
+struct Taken {
+    read: Vec<u8>,
+    rest: Body,
+}
+
+impl Taken {
+    fn new(request: &mut Request) -> Self {
+        Self { read: Vec::new(), rest: request.take_body() }
+    }
+
+    /// Reads the next piece; empty at the end, or where the client's upload broke, which the origin will notice.
+    fn read(&mut self) -> &[u8] {
+        let before = self.read.len();
+        self.read.resize(before + PIECE, 0);
+        let length = self.rest.read(self.read.get_mut(before..).unwrap_or_default()).unwrap_or(0);
+        self.read.truncate(before + length);
+        self.read.get(before..).unwrap_or_default()
+    }
+
+    /// Reads on for as long as something is wanted, and returns the facts.
+    fn inspect(&mut self, mut reading: RequestBody) -> scarecrow::observe::Conversation {
+        let mut wants_more = reading.feed(&self.read);
+        while wants_more {
+            let piece = self.read();
+            if piece.is_empty() {
+                return reading.finish(true);
+            }
+            wants_more = reading.feed(piece);
+        }
+        reading.finish(false)
+    }
+
+    fn whole(self) -> Body {
+        let mut body = Body::from(self.read);
+        body.append(self.rest);
+        body
+    }
+}
+
+fn response(reply: &Reply) -> Response {
+    let mut response = Response::from_status(reply.status).with_body(reply.body.as_bytes());
+    for (name, value) in &reply.headers {
+        response.set_header(*name, value);
+    }
+    response
+}
+
+fn exists(backend: &str) -> bool {
+    Backend::from_name(backend).is_ok_and(|backend| backend.exists())
+}
+
+fn remove_ours(request: &mut Request) {
+    let ours: Vec<_> =
+        request.get_header_names().filter(|name| name::is_ours(name.as_str().as_bytes())).cloned().collect();
+    for name in ours {
+        request.remove_header(name);
+    }
+}
+
+/// `:path`: path and query.
+fn path(request: &Request) -> String {
+    let path = request.get_path();
+    request.get_query_str().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+}
+
+/// The headers in the order that the client sent them in, as far as it is known.
+fn pairs<'a>(request: &'a Request, path: &'a str) -> Vec<(&'a [u8], &'a [u8])> {
+    let host = request.get_url().host_str().unwrap_or_default();
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![
+        (b":method", request.get_method_str().as_bytes()),
+        (b":path", path.as_bytes()),
+        (b":scheme", request.get_url().scheme().as_bytes()),
+        (b":authority", host.as_bytes()),
+    ];
+    let sent = request.get_original_header_names().ok().flatten().unwrap_or_default();
+    let place = |name: &str| sent.iter().position(|sent| sent.eq_ignore_ascii_case(name)).unwrap_or(usize::MAX);
+    let mut headers: Vec<_> = request.get_headers().filter(|(name, _)| name.as_str() != "host").collect();
+    headers.sort_by_cached_key(|(name, _)| place(name.as_str()));
+    pairs.extend(headers.into_iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
+    pairs
+}
+
+fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,59 @@
+//! What the operator set: the policy in the config store `scarecrow`, the secrets in the secret store of that name.
+
+use ahash::RandomState;
+use fastly::{ConfigStore, SecretStore};
+use scarecrow::config::Policy;
+use scarecrow::judge::watchlist::Community;
+use scarecrow::observe::Secret;
+
+/// The name of the stores.
+pub const STORE: &str = "scarecrow";
+/// The key of the policy, as JSON; docs/policy.md has its fields.
+const POLICY: &str = "policy";
+/// The names of the secrets, as other hosts have them in their environment.
+const SECRET: &str = "SCARECROW_SECRET";
+const COMMUNITY: &str = "SCARECROW_COMMUNITY_KEY";
+
+/// What a sandbox runs with.
+pub struct Settings {
+    /// The policy.
+    pub policy: Policy,
+    /// The secret that all sandboxes have; `None` where each has one of its own, and they cannot tell each other anything.
+    pub secret: Option<Secret>,
+}
+
+/// Reads them. `None` if the policy is wrong: the log says why, and requests go on unjudged.
+pub fn read() -> Option<Settings> {
+    let secret = secret(SECRET).map(|text| Secret::new(&text));
+    if secret.is_none() {
+        eprintln!(
+            "scarecrow: no {SECRET} in the secret store {STORE}; each sandbox uses a random secret, so hashes differ between them"
+        );
+    }
+    let text =
+        ConfigStore::try_open(STORE).ok().and_then(|store| store.try_get(POLICY).ok().flatten()).unwrap_or_default();
+    let keyed_with = secret.clone().unwrap_or_else(|| Secret::new(&RandomState::new().hash_one(0).to_le_bytes()));
+    match Policy::parse(&text, &keyed_with) {
+        Ok(policy) if secret.is_none() && policy.exempt.has_hashes() => {
+            eprintln!(
+                "scarecrow: exempt: hashes hold only under the secret they were made with; set {SECRET}; requests go on unjudged"
+            );
+            None
+        }
+        Ok(policy) => {
+            let community = self::secret(COMMUNITY).and_then(|key| Community::new(&key));
+            Some(Settings { policy: policy.in_community(community.as_ref()), secret })
+        }
+        Err(problems) => {
+            for problem in problems.to_string().lines() {
+                eprintln!("scarecrow: {problem}; requests go on unjudged");
+            }
+            None
+        }
+    }
+}
+
+fn secret(name: &str) -> Option<Vec<u8>> {
+    let found = SecretStore::open(STORE).ok()?.try_get(name).ok()??;
+    found.try_plaintext().ok().map(|text| text.to_vec()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,100 @@
+//! What the sandboxes of one place tell each other: the journal, in the place's cache.
+
+use ahash::RandomState;
+use fastly::cache::core::{self, Transaction};
+use fastly::http::body::StreamingBody;
+use scarecrow::observe::Secret;
+use scarecrow::observe::hash::Purpose;
+use scarecrow::remember::{Memory, Time};
+use scarecrow::share::journal::{self, Edition, Journal, Store};
+use std::io::Write;
+use std::time::Duration;
+
+/// So long a value is kept that nobody changes. The cache may drop it at any time.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// So long a change is somebody's own. Whoever ends before it is made delays the others by as much.
+const CLAIM: Duration = Duration::from_secs(5);
+
+/// One sandbox's view of what all tell.
+pub struct Exchange {
+    hasher: RandomState,
+    journal: Option<Journal>,
+    at: Time,
+}
+
+impl Exchange {
+    /// The exchange of all sandboxes with this secret. What `memory` sees from now on will be told.
+    pub fn new(secret: &Secret) -> Self {
+        let seed = |number: u8| secret.hash(Purpose::Place, &[number]);
+        Self { hasher: RandomState::with_seeds(seed(0), seed(1), seed(2), seed(3)), journal: None, at: Time::default() }
+    }
+
+    /// What places principals in tables: the same in all sandboxes.
+    pub fn hasher(&self) -> RandomState {
+        self.hasher.clone()
+    }
+
+    /// Tells and hears what is new, if that was not done within so many seconds.
+    pub fn turn(&mut self, memory: &mut Memory, interval: f64, now: Time) {
+        if self.at <= now && now.seconds_since(self.at) < interval {
+            return;
+        }
+        self.at = now;
+        if self.journal.is_none() {
+            journal::prepare(&Cache);
+            self.journal = Journal::join(&Cache, unique(), memory, now);
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.exchange(&Cache, memory, interval, now);
+        }
+    }
+}
+
+/// A number that nobody else has.
+fn unique() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// The cache of the place. It has no compare-and-swap, but of several who ask for the same missing object it asks just one to
+/// make it: who may change a value is who makes the object named after the edition that is replaced.
+struct Cache;
+
+impl Cache {
+    fn key(name: &str) -> core::CacheKey {
+        name.as_bytes().to_vec().into()
+    }
+
+    /// A value stands behind its edition.
+    fn write(mut body: StreamingBody, edition: u64, value: &[u8]) -> std::io::Result<()> {
+        body.write_all(&edition.to_le_bytes())?;
+        body.write_all(value)?;
+        body.finish()
+    }
+
+    fn insert(name: &str, value: &[u8]) -> bool {
+        core::insert(Self::key(name), KEPT).execute().is_ok_and(|body| Self::write(body, unique(), value).is_ok())
+    }
+}
+
+impl Store for Cache {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        let bytes = core::lookup(Self::key(name)).execute().ok()??.to_stream().ok()?.into_bytes();
+        let (edition, value) = bytes.split_first_chunk::<8>()?;
+        Some((value.to_vec(), Edition(u64::from_le_bytes(*edition))))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        // What is not told is lost, as the journal allows.
+        Self::insert(name, value);
+    }
+
+    fn replace(&self, name: &str, value: &[u8], Edition(edition): Edition) -> bool {
+        let claim = Self::key(&format!("{name} {edition:016x}"));
+        let Ok(claim) = Transaction::lookup(claim).timeout(CLAIM).execute() else { return false };
+        if !claim.must_insert() {
+            return false;
+        }
+        let is_claimed = claim.insert(CLAIM).execute().is_ok_and(|body| body.finish().is_ok());
+        is_claimed && Self::insert(name, value)
+    }
+}

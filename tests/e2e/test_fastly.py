@@ -1,0 +1,50 @@
+"""What is particular to Fastly: sandboxes that live for a few requests, and stores for policy and secrets."""
+
+import time
+
+import pytest
+from conftest import CHAT, ours
+from test_actions import TAG_ALL, THROTTLE_ALL
+
+pytestmark = pytest.mark.hosts("fastly", why="sandboxes are particular to it")
+
+
+def statuses(client, count: int, key: str = "sk-busy") -> list[int]:
+    headers = {"authorization": f"Bearer {key}"}
+    return [client.post("/v1/chat/completions", json=CHAT, headers=headers).status_code for _ in range(count)]
+
+
+def test_sandboxes_come_and_go_and_remember_together_who_is_throttled(gateway):
+    gate = gateway(THROTTLE_ALL)
+    with gate.http() as client:
+        # Viceroy ends a sandbox after six requests, and each judges its first before it has heard from others.
+        answers = statuses(client, 40)
+        assert answers[:2] == [200, 200]
+        assert answers[12:].count(429) >= 22, answers
+        assert statuses(client, 2, "sk-other") == [200, 200]
+
+
+def test_a_policy_that_is_wrong_is_reported_and_nobody_is_judged(gateway):
+    gate = gateway({"mode": "enforced"})
+    with gate.http() as client:
+        answer = client.post("/v1/chat/completions", json=CHAT, headers={"x-scarecrow-score": "0"})
+    assert answer.status_code == 200
+    assert ours(gate.model.received[0]) == {}, "nobody passes for judged"
+    assert '"enforced" is not known' in gate.log()
+
+
+def test_without_a_secret_it_says_so_and_still_judges(gateway):
+    gate = gateway(TAG_ALL, environment={})
+    with gate.http() as client:
+        assert statuses(client, 1) == [200]
+    assert "x-scarecrow-score" in ours(gate.suspects.received[0])
+    assert "no SCARECROW_SECRET" in gate.log()
+
+
+def test_an_origin_that_cannot_be_reached_is_a_502(gateway):
+    gate = gateway(TAG_ALL)
+    gate.suspects.__exit__()
+    with gate.http() as client:
+        assert statuses(client, 1) == [502]
+    time.sleep(0.2)
+    assert "cannot be reached" in gate.log()
