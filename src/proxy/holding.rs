@@ -13,8 +13,10 @@ use crate::remember::Time;
 
 /// A request is let go after this many seconds without progress.
 const PATIENCE: f64 = 1.0;
-/// After a trial that failed, the next is this many seconds later.
+/// After the first trial that failed, the next is this many seconds later; after each further one, twice as many as before.
 const PAUSE: f64 = 60.0;
+/// But never more than this many: Envoy's configuration can change under a running VM.
+const LONGEST_PAUSE: f64 = 3600.0;
 /// No host's buffer is smaller, so a request with fewer bytes than these waits for its client, not for the host.
 const SMALLEST: usize = 16 * 1024;
 
@@ -23,6 +25,8 @@ pub struct Holding {
     /// Bytes of body up to which a request may wait.
     limit: usize,
     proof: Proof,
+    /// Seconds until the next trial, should the one at hand fail.
+    pause: f64,
     /// Requests that may be waiting for a host whose buffer is full.
     large: Vec<Hold>,
 }
@@ -90,7 +94,7 @@ pub enum LetGo {
 
 impl Default for Holding {
     fn default() -> Self {
-        Self { limit: usize::MAX, proof: Proof::Unknown(Time::default()), large: Vec::new() }
+        Self { limit: usize::MAX, proof: Proof::Unknown(Time::default()), pause: PAUSE, large: Vec::new() }
     }
 }
 
@@ -127,8 +131,9 @@ impl Holding {
             let context = hold.0.context;
             let is_withheld = !hold.is_abandoned();
             hold.0.is_over.set(true);
-            self.proof = Proof::Unknown(if is_withheld { now.plus_seconds(PAUSE) } else { now });
+            self.proof = Proof::Unknown(if is_withheld { now.plus_seconds(self.pause) } else { now });
             if is_withheld {
+                self.pause = (2.0 * self.pause).min(LONGEST_PAUSE);
                 free.push(LetGo::BodyWithheld { context });
             }
         }
@@ -181,6 +186,21 @@ mod tests {
         assert!(hold.is_over());
         assert!(holding.begin(8, after(30.0)).is_none());
         assert!(holding.begin(9, after(62.0)).is_some());
+    }
+
+    #[test]
+    fn a_host_that_never_hands_over_a_body_delays_a_request_an_hour_at_last() {
+        let mut holding = Holding::default();
+        let (mut now, mut trials) = (START, 0);
+        let day = after(86_400.0);
+        while now < day {
+            // Until its verdict it is held by its context.
+            let hold = holding.begin(1, now);
+            trials += u32::from(hold.is_some());
+            now = now.plus_seconds(2.0);
+            holding.tick(now);
+        }
+        assert!((24..=30).contains(&trials), "{trials}");
     }
 
     #[test]
