@@ -9,14 +9,14 @@ use std::process::ExitCode;
 
 use crate::documents;
 
-/// Check policies, alone or inside Envoy configurations
+/// Check policies, alone or inside Envoy configurations and manifests
 ///
 /// Says the same as the filter says when Envoy loads it (`envoy --mode validate` runs that check too), and warns of
 /// settings around the filter that stand in its policy's way.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  scarecrow check policy.yaml\n  scarecrow check envoy/*.yaml --json")]
 pub struct Arguments {
-    /// Policies (YAML or JSON) or Envoy configurations
+    /// Policies (YAML or JSON), Envoy configurations, or manifests of Istio and Envoy Gateway
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON object: {"problems": [{"file", "path", "message"}], "warnings": the same, "policies": N}

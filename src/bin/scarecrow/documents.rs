@@ -15,12 +15,23 @@ pub struct Found {
 }
 
 /// What an Envoy configuration says about requests that wait for their verdict.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Host {
-    /// Bodies are handed over while headers wait.
-    pub hands_over_bodies: bool,
+    /// Whether bodies are handed over while headers wait.
+    pub hands_over: HandsOver,
     /// The listener's buffer in bytes, where it is set.
     pub buffer: Option<u64>,
+}
+
+/// Whether bodies are handed over while headers wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HandsOver {
+    /// They are.
+    Yes,
+    /// They are not, and could be.
+    No,
+    /// There is no field to say it with.
+    Never,
 }
 
 impl Found {
@@ -31,11 +42,17 @@ impl Found {
         };
         let budget = self.policy.pointer("/inspection/request_bytes").and_then(Value::as_u64).unwrap_or(BUDGET);
         let mut warnings = Vec::new();
-        if budget > 0 && !host.hands_over_bodies {
-            warnings.push((
-                "allow_on_headers_stop_iteration",
-                "is missing beside vm_config; use true, or requests are judged by their headers alone".to_owned(),
-            ));
+        let missing = match host.hands_over {
+            HandsOver::Yes => None,
+            HandsOver::No => {
+                Some("is missing beside vm_config; use true, or requests are judged by their headers alone")
+            }
+            HandsOver::Never => Some(
+                "cannot be set here; requests are judged by their headers, and by what was seen of their caller before",
+            ),
+        };
+        if let Some(message) = missing.filter(|_| budget > 0) {
+            warnings.push(("allow_on_headers_stop_iteration", message.to_owned()));
         }
         if let Some(buffer) = host.buffer.filter(|buffer| *buffer < budget) {
             warnings.push((
@@ -59,7 +76,8 @@ pub fn read(path: &Path) -> Result<Value> {
     serde_saphyr::from_str(&text).with_context(|| format!("{} is neither YAML nor JSON", path.display()))
 }
 
-/// The policies in a document: the document itself, or those of the Scarecrow filters in an Envoy configuration.
+/// The policies in a document: the document itself, or those of the Scarecrow filters in an Envoy configuration, in an `EnvoyFilter` or a
+/// `WasmPlugin` of Istio's or in an `EnvoyExtensionPolicy` of Envoy Gateway's.
 pub fn policies(document: &Value) -> Result<Vec<Found>> {
     if !is_envoy(document) {
         return Ok(vec![Found { policy: document.clone(), is_route: false, host: None }]);
@@ -68,7 +86,7 @@ pub fn policies(document: &Value) -> Result<Vec<Found>> {
     search(document, None, &mut found)?;
     if !found.iter().any(|policy| !policy.is_route) {
         bail!(
-            "no Scarecrow filter in this Envoy configuration: a Wasm filter named scarecrow, or one that loads scarecrow.wasm"
+            "no Scarecrow filter in this Envoy configuration or manifest: a Wasm filter named scarecrow, or one that loads scarecrow.wasm"
         );
     }
     Ok(found)
@@ -76,8 +94,8 @@ pub fn policies(document: &Value) -> Result<Vec<Found>> {
 
 /// Names that stand in Envoy configurations, whole or in part, and in no policy.
 fn is_envoy(document: &Value) -> bool {
-    const TELLING: [&str; 6] =
-        ["static_resources", "dynamic_resources", "resources", "typed_config", "vm_config", "@type"];
+    const TELLING: [&str; 7] =
+        ["static_resources", "dynamic_resources", "resources", "typed_config", "vm_config", "@type", "apiVersion"];
     match document {
         Value::Array(items) => items.iter().any(is_envoy),
         Value::Object(object) => TELLING.iter().any(|name| object.contains_key(*name)),
@@ -91,11 +109,17 @@ fn search(value: &Value, buffer: Option<u64>, found: &mut Vec<Found>) -> Result<
         Value::Array(items) => items.iter().try_for_each(|item| search(item, buffer, found)),
         Value::Object(object) => {
             if object.contains_key("vm_config") && is_ours(value) {
-                let hands_over_bodies = object.get("allow_on_headers_stop_iteration") == Some(&Value::Bool(true));
+                let is_set = object.get("allow_on_headers_stop_iteration") == Some(&Value::Bool(true));
+                let hands_over = if is_set { HandsOver::Yes } else { HandsOver::No };
                 let policy = configuration(object.get("configuration"))?;
                 // The sharing service has a policy, and no requests.
                 let is_filter = object.get("root_id").and_then(Value::as_str) != Some("scarecrow-share");
-                let host = is_filter.then_some(Host { hands_over_bodies, buffer });
+                let host = is_filter.then_some(Host { hands_over, buffer });
+                found.push(Found { policy, is_route: false, host });
+                return Ok(());
+            }
+            if let Some(policy) = in_manifest(value) {
+                let host = Some(Host { hands_over: HandsOver::Never, buffer: None });
                 found.push(Found { policy, is_route: false, host });
                 return Ok(());
             }
@@ -107,6 +131,15 @@ fn search(value: &Value, buffer: Option<u64>, found: &mut Vec<Found>) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// The policy of a `WasmPlugin`'s spec, or of an `EnvoyExtensionPolicy`'s item, that loads us.
+fn in_manifest(plugin: &Value) -> Option<Value> {
+    const PLACES: [(&str, &str); 3] =
+        [("/url", "pluginConfig"), ("/code/image/url", "config"), ("/code/http/url", "config")];
+    let is_ours = |url: &Value| url.as_str().is_some_and(|url| url.contains("scarecrow"));
+    let (_, field) = PLACES.iter().find(|(place, _)| plugin.pointer(place).is_some_and(is_ours))?;
+    Some(plugin.get(*field).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new())))
 }
 
 fn is_ours(plugin: &Value) -> bool {
