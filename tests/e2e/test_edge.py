@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import os
 import signal
 import threading
 import time
@@ -213,4 +212,4 @@ def test_a_client_that_leaves_while_it_uploads_harms_nobody(gateway):
     with gate.http() as client:
         assert client.post("/v1/chat/completions", json=CHAT).status_code == 200
     assert "x-scarecrow-score" in ours(gate.suspects.received[-1])
-    assert os.path.exists(gate.workerd.log) and "trapped" not in gate.log()
+    assert "trapped" not in gate.log()

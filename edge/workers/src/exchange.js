@@ -52,7 +52,8 @@ async function inTime(promise) {
 /** One VM's entries on their way out. */
 class Teller {
   id = crypto.randomUUID();
-  #vm;
+  /** Who ticks; after a trap the one made anew in the same shared data. */
+  vm;
   #turn = 0;
   /** The first entry that was not looked at. */
   #next;
@@ -63,23 +64,19 @@ class Teller {
 
   /** @param {Vm} vm @param {number} next */
   constructor(vm, next) {
-    this.#vm = vm;
+    this.vm = vm;
     this.#next = next;
-  }
-
-  get vm() {
-    return this.#vm;
   }
 
   /** Whether all was told, and nothing more will come. */
   get isDone() {
-    return this.#unconfirmed === undefined && (this.#vm.isDead || this.#vm.streams.size === 0);
+    return this.#unconfirmed === undefined && (this.vm.isDead || this.vm.streams.size === 0);
   }
 
   /** What is to be told: again what was not confirmed, or what is new. */
   tell() {
     if (!this.#unconfirmed) {
-      const { data, metrics } = this.#vm.host;
+      const { data, metrics } = this.vm.host;
       const entries = [];
       for (const end = head(data); this.#next < end; this.#next++) {
         const said = this.#foreign.delete(this.#next) ? undefined : entry(data, this.#next);
@@ -96,7 +93,7 @@ class Teller {
 
   /** @param {readonly Uint8Array[]} entries */
   hear(entries) {
-    const first = append(this.#vm.host.data, entries);
+    const first = append(this.vm.host.data, entries);
     entries.forEach((_, index) => this.#foreign.add(first + index));
   }
 }
@@ -125,8 +122,8 @@ export class Exchange {
     if (Date.now() < this.#busySince + 2 * LONGEST || Date.now() < this.#notBefore) return undefined;
     this.#busySince = Date.now();
     try {
-      // A VM made anew after a trap goes on in the same shared data.
-      if (this.#teller?.vm.host.data !== vm.host.data) this.#teller = new Teller(vm, 0);
+      if (this.#teller?.vm.host.data === vm.host.data) this.#teller.vm = vm;
+      else this.#teller = new Teller(vm, 0);
       await this.#retire(store);
       const answer = await this.#speak(this.#teller, store, this.#epoch, this.#since);
       this.#teller.hear(answer.entries);
