@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine count bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -123,6 +123,9 @@ bench-edge: edge $(VENV)/installed ## Measure what the filter costs in a real wo
 
 bench-engine: ## Measure the engine, the JSON scanner and the reading of prompts natively
 	@cargo bench --bench engine --bench json --bench prompt --bench watchlist
+
+count: ## Count the engine's instructions, and fail where a step takes more than its budget (needs valgrind)
+	@python3 -m bench.instructions $(COUNT)
 
 bench-sharing: $(WASM) $(VENV)/installed ## Measure what a feed of a million indicators takes in a real Envoy
 	@$(PYTHON) -m bench.sharing $(BENCH)

@@ -1,0 +1,178 @@
+//! Steps of the engine whose instructions are counted, by `make count`: they repeat to within a thousandth on any machine of a kind, where
+//! time does not repeat at all.
+//!
+//! `instructions NAME` prepares a step and takes it once; of that, what runs inside [`counted`] counts. Without a name it lists the steps.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use ahash::RandomState;
+use scarecrow::Engine;
+use scarecrow::config::Policy;
+use scarecrow::observe::answer::{AnswerBody, ResponseHead};
+use scarecrow::observe::hash::mix;
+use scarecrow::observe::{Connection, Headers, Kind, Observation, RequestBody, Secret, dialect};
+use scarecrow::remember::Time;
+use scarecrow::share::delta::{Delta, LARGEST, Writer};
+use serde_json::json;
+use std::hint::black_box;
+
+const PAIRS: [(&str, &str); 13] = [
+    (":authority", "api.example.com"),
+    (":path", "/v1/chat/completions"),
+    (":method", "POST"),
+    (":scheme", "https"),
+    ("user-agent", "OpenAI/Python 3.54.0"),
+    ("accept", "application/json"),
+    ("accept-encoding", "gzip, deflate"),
+    ("authorization", "Bearer sk-proj-0123456789abcdef0123456789abcdef0123456789abcdef"),
+    ("content-type", "application/json"),
+    ("x-stainless-lang", "python"),
+    ("x-stainless-package-version", "3.54.0"),
+    ("x-stainless-runtime", "CPython"),
+    ("x-stainless-retry-count", "0"),
+];
+const WORDS: &str =
+    "Explain how TCP's slow start \"probes\" the path, step by step. First, the window doubles with each round trip. ";
+const START: Time = Time(1_700_000_000_000_000_000);
+
+/// A step: what it is called, and what it does once it is prepared.
+type Step = (&'static str, fn() -> Box<dyn FnMut()>);
+
+const STEPS: [Step; 8] = [
+    ("observe headers", observe),
+    ("judge, nobody known", || judge(0)),
+    ("judge among 100,000", || judge(100_000)),
+    ("read a body of 1 KiB", || read(1 << 10)),
+    ("read a body of 4 KiB", || read(4 << 10)),
+    ("read a body of 64 KiB", || read(64 << 10)),
+    ("read a stream of 2,000 events", stream),
+    ("tell and hear 1,000 callers", exchange),
+];
+
+/// What is counted: callgrind collects from here to its return.
+#[inline(never)]
+fn counted(step: &mut dyn FnMut()) {
+    step();
+}
+
+fn main() {
+    // Cargo adds options of its own.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    match name {
+        None => STEPS.iter().for_each(|(name, _)| println!("{name}")),
+        Some(name) => match STEPS.iter().find(|(step, _)| *step == name) {
+            // What was prepared is dropped after it, uncounted.
+            Some((_, prepare)) => counted(&mut *prepare()),
+            None => {
+                eprintln!("instructions: {name:?} is no step; without a name they are listed");
+                std::process::exit(2);
+            }
+        },
+    }
+}
+
+fn headers() -> Headers<'static> {
+    Headers::new(PAIRS.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+}
+
+fn policy() -> Policy {
+    Policy::parse("", &Secret::new(b"a secret for the benchmark")).unwrap()
+}
+
+fn connection() -> Connection<'static> {
+    Connection {
+        address: Some(b"192.0.2.7"),
+        ja4: Some(b"t13d1812h1_85036bcba153_d41ae481755e"),
+        ..Connection::default()
+    }
+}
+
+fn engine(callers: u64) -> (Engine, Policy, Observation) {
+    let policy = policy();
+    let mut engine = Engine::new(65_536, RandomState::with_seeds(1, 2, 3, 4));
+    let mut observation = Observation::new(&headers(), &connection(), &policy.lens);
+    let own = observation.credential;
+    for number in 0..callers {
+        observation.credential = Some(Kind::Credential.with(mix(number)));
+        observation.network = Some(Kind::Network.with(mix(!number)));
+        engine.request(&observation, &policy, START.plus_seconds(number as f64 / 10.0));
+    }
+    observation.credential = own;
+    (engine, policy, observation)
+}
+
+fn observe() -> Box<dyn FnMut()> {
+    let policy = policy();
+    Box::new(move || {
+        black_box(Observation::new(&headers(), &connection(), &policy.lens));
+    })
+}
+
+/// The second request of a caller, so that nothing is done for the first time.
+fn judge(callers: u64) -> Box<dyn FnMut()> {
+    let (mut engine, policy, observation) = engine(callers);
+    let now = START.plus_seconds(20_000.0);
+    engine.request(&observation, &policy, now);
+    Box::new(move || {
+        black_box(engine.request(&observation, &policy, now.plus_seconds(1.0)));
+    })
+}
+
+fn read(size: usize) -> Box<dyn FnMut()> {
+    let secret = Secret::new(b"a secret for the benchmark");
+    let api = dialect::classify(b"POST", b"/v1/chat/completions", &headers(), None).unwrap();
+    let text = WORDS.repeat(size / WORDS.len() + 1);
+    let body = json!({"model": "gpt-4o-mini", "temperature": 0.7, "max_tokens": 1024, "messages": [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": text.get(..size - 200)},
+    ]});
+    let body = body.to_string();
+    let read = move || {
+        let mut reading = RequestBody::new(&headers(), api, &secret, 1 << 18);
+        reading.feed(body.as_bytes());
+        black_box(reading.finish(true));
+    };
+    // The tables of a dialect are made at its first body.
+    read();
+    Box::new(read)
+}
+
+fn stream() -> Box<dyn FnMut()> {
+    let api = dialect::classify(b"POST", b"/v1/chat/completions", &headers(), None).unwrap();
+    let event = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": null}]});
+    let event = format!("data: {event}\n\n");
+    let read = move || {
+        let head = ResponseHead { status: 200, content_type: Some(b"text/event-stream"), ..ResponseHead::default() };
+        let mut answer = AnswerBody::new(api.dialect, &head, 100);
+        for _ in 0..2_000 {
+            answer.feed(event.as_bytes());
+        }
+        black_box(answer.finish());
+    };
+    read();
+    Box::new(read)
+}
+
+fn exchange() -> Box<dyn FnMut()> {
+    let (mut other, ..) = engine(0);
+    let (mut engine, policy, mut observation) = engine(0);
+    engine.memory_mut().keep_news();
+    for number in 0..1_000 {
+        observation.credential = Some(Kind::Credential.with(mix(number)));
+        engine.request(&observation, &policy, START.plus_seconds(number as f64));
+    }
+    let now = START.plus_seconds(1_000.0);
+    Box::new(move || {
+        let news = engine.memory_mut().take_news();
+        let mut writer = Writer::new(news.since, LARGEST);
+        // A map has no order of its own, and the count has to repeat.
+        let mut actors: Vec<_> = news.actors.iter().collect();
+        actors.sort_by_key(|(id, _)| **id);
+        for (id, actor) in actors {
+            writer.actor(*id, actor);
+        }
+        for message in writer.finish() {
+            black_box(Delta::read(&message).unwrap().tell(other.memory_mut(), now, |_, _| true));
+        }
+    })
+}
