@@ -41,11 +41,16 @@ def count(steps: str, name: str) -> int:
     return int(collected[1])
 
 
+def is_over(instructions: int, budget: int) -> bool:
+    return instructions > budget * (1 + TOLERANCE)
+
+
 def accept(counts: dict[str, int], budget: dict[str, dict], why: str) -> None:
     def row(name: str) -> dict:
         before = budget.get(name)
-        rose = before is None or counts[name] > before["instructions"]
-        return {"instructions": counts[name], "why": why if rose else before["why"]}
+        if before is None or is_over(counts[name], before["instructions"]):
+            return {"instructions": counts[name], "why": why}
+        return before | {"instructions": min(counts[name], before["instructions"])}
 
     BUDGET.write_text(json.dumps({name: row(name) for name in counts}, indent=2, ensure_ascii=False) + "\n")
 
@@ -77,7 +82,7 @@ def main() -> int:
     if arguments.accept:
         accept(counts, budget, arguments.accept)
         return 0
-    over = [name for name, row in rows.items() if not row["budget"] or row["instructions"] > row["budget"] * (1 + TOLERANCE)]
+    over = [name for name, row in rows.items() if not row["budget"] or is_over(row["instructions"], row["budget"])]
     gone = [name for name in budget if name not in counts]
     for name in over:
         print(f"count: {name}: more than {TOLERANCE:.0%} over its budget, or without one", file=sys.stderr)
