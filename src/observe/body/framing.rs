@@ -145,7 +145,7 @@ fn next_line<'a>(line: &mut Line, mark: &'static [u8], is_part: bool, chunk: &mu
                 }
             }
             Line::Inside | Line::Other => {
-                let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                let end = line_end(chunk);
                 let (part, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
                 let is_inside = *line == Line::Inside;
                 if is_inside && !part.is_empty() {
@@ -162,6 +162,15 @@ fn next_line<'a>(line: &mut Line, mark: &'static [u8], is_part: bool, chunk: &mu
             }
         }
     }
+}
+
+/// Where a line ends. Blocks without an end are passed over whole, in which the compiler compares all bytes at once.
+fn line_end(text: &[u8]) -> Option<usize> {
+    let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    let (blocks, _) = text.as_chunks::<16>();
+    let has_end = |block: &&[u8; 16]| block.iter().fold(false, |has, byte| has | is_end(byte));
+    let clean = 16 * blocks.iter().take_while(|block| !has_end(block)).count();
+    text.get(clean..)?.iter().position(is_end).map(|at| clean + at)
 }
 
 fn next_message<'a>(event: &mut AmazonEvent, chunk: &mut &'a [u8]) -> Option<Piece<'a>> {
