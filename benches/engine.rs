@@ -1,47 +1,21 @@
 //! What one request costs the engine, natively: reading headers, and remembering and judging.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod setting;
+
 use ahash::RandomState;
 use criterion::{Criterion, criterion_group, criterion_main};
 use scarecrow::Engine;
-use scarecrow::config::Policy;
 use scarecrow::observe::hash::mix;
-use scarecrow::observe::{Connection, Headers, Kind, Observation, Secret};
+use scarecrow::observe::{Connection, Headers, Kind, Observation};
 use scarecrow::remember::Time;
 use scarecrow::share::journal::{Edition, Journal, Store};
+use setting::{connection, pairs, policy};
 use std::hint::black_box;
 
-const HEADERS: [(&str, &str); 17] = [
-    (":authority", "api.example.com"),
-    (":path", "/v1/chat/completions"),
-    (":method", "POST"),
-    (":scheme", "https"),
-    ("user-agent", "OpenAI/Python 3.54.0"),
-    ("accept", "application/json"),
-    ("accept-encoding", "gzip, deflate"),
-    ("authorization", "Bearer sk-proj-0123456789abcdef0123456789abcdef0123456789abcdef"),
-    ("content-type", "application/json"),
-    ("x-stainless-lang", "python"),
-    ("x-stainless-package-version", "3.54.0"),
-    ("x-stainless-os", "Linux"),
-    ("x-stainless-arch", "x64"),
-    ("x-stainless-runtime", "CPython"),
-    ("x-stainless-runtime-version", "3.11.7"),
-    ("x-stainless-async", "false"),
-    ("x-stainless-retry-count", "0"),
-];
-
-fn pairs() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
-    HEADERS.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-}
-
 fn engine(criterion: &mut Criterion) {
-    let policy = Policy::parse("", &Secret::new(b"a secret for the benchmark")).unwrap();
-    let connection = Connection {
-        address: Some(b"192.0.2.7"),
-        ja4: Some(b"t13d1812h1_85036bcba153_d41ae481755e"),
-        ..Connection::default()
-    };
+    let policy = policy();
+    let connection = connection();
     criterion.bench_function("headers", |bencher| {
         bencher.iter(|| Headers::new(black_box(pairs())).set());
     });
@@ -77,7 +51,7 @@ impl Store for Nobody {
 
 /// What telling other workers costs: on each request, and on each exchange with tables that are full.
 fn exchange(criterion: &mut Criterion) {
-    let policy = Policy::parse("", &Secret::new(b"a secret for the benchmark")).unwrap();
+    let policy = policy();
     let headers = Headers::new(pairs());
     let mut observation = Observation::new(&headers, &Connection::default(), &policy.lens);
     let mut engine = Engine::new(65_536, RandomState::new());

@@ -4,32 +4,20 @@
 //! `instructions NAME` prepares a step and takes it once; of that, what runs inside [`counted`] counts. Without a name it lists the steps.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod setting;
+
 use ahash::RandomState;
 use scarecrow::Engine;
 use scarecrow::config::Policy;
 use scarecrow::observe::answer::{AnswerBody, ResponseHead};
 use scarecrow::observe::hash::mix;
-use scarecrow::observe::{Connection, Headers, Kind, Observation, RequestBody, Secret, dialect};
+use scarecrow::observe::{Headers, Kind, Observation, RequestBody, Secret, dialect};
 use scarecrow::remember::Time;
 use scarecrow::share::delta::{Delta, LARGEST, Writer};
 use serde_json::json;
+use setting::{connection, pairs, policy};
 use std::hint::black_box;
 
-const PAIRS: [(&str, &str); 13] = [
-    (":authority", "api.example.com"),
-    (":path", "/v1/chat/completions"),
-    (":method", "POST"),
-    (":scheme", "https"),
-    ("user-agent", "OpenAI/Python 3.54.0"),
-    ("accept", "application/json"),
-    ("accept-encoding", "gzip, deflate"),
-    ("authorization", "Bearer sk-proj-0123456789abcdef0123456789abcdef0123456789abcdef"),
-    ("content-type", "application/json"),
-    ("x-stainless-lang", "python"),
-    ("x-stainless-package-version", "3.54.0"),
-    ("x-stainless-runtime", "CPython"),
-    ("x-stainless-retry-count", "0"),
-];
 const WORDS: &str =
     "Explain how TCP's slow start \"probes\" the path, step by step. First, the window doubles with each round trip. ";
 const START: Time = Time(1_700_000_000_000_000_000);
@@ -71,19 +59,7 @@ fn main() {
 }
 
 fn headers() -> Headers<'static> {
-    Headers::new(PAIRS.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
-}
-
-fn policy() -> Policy {
-    Policy::parse("", &Secret::new(b"a secret for the benchmark")).unwrap()
-}
-
-fn connection() -> Connection<'static> {
-    Connection {
-        address: Some(b"192.0.2.7"),
-        ja4: Some(b"t13d1812h1_85036bcba153_d41ae481755e"),
-        ..Connection::default()
-    }
+    Headers::new(pairs())
 }
 
 fn engine(callers: u64) -> (Engine, Policy, Observation) {
