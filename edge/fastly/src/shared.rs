@@ -23,7 +23,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The exchange of all sandboxes with this secret. What `memory` sees from now on will be told.
+    /// The exchange of all sandboxes with this secret.
     pub fn new(secret: &Secret) -> Self {
         let seed = |number: u8| secret.hash(Purpose::Place, &[number]);
         Self { hasher: RandomState::with_seeds(seed(0), seed(1), seed(2), seed(3)), journal: None, at: Time::default() }
