@@ -321,7 +321,7 @@ pub fn shows_once() -> bool {
 
 /// Takes the place of the SDK's callback (see `exports.py`), whose "pause" lets Envoy answer 413 once more than its
 /// buffer's limit waits. "Stop and watermark" makes it stop reading from the client instead.
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", fuzzing))]
 #[unsafe(no_mangle)]
 extern "C" fn scarecrow_on_request_body(context: u32, size: usize, is_end: bool) -> u32 {
     const PAUSE: u32 = 1;

@@ -38,6 +38,8 @@ pub const ENTRIES: u64 = 256;
 const MOST_WAITING: usize = 64;
 /// Tries to move the head on. Each fails only because another worker succeeded.
 const TRIES: usize = 16;
+/// Nobody counts so far: what stands there is no number of ours.
+const FARTHEST: u64 = 1 << 62;
 /// Seconds after which an entry that was taken and not filled is given up: whoever took it has died.
 const ABANDONED: f64 = 2.0;
 
@@ -215,7 +217,7 @@ impl Journal {
 /// The number of the entry that will be taken next; `None` where the store does not work.
 fn head(store: &impl Store) -> Option<(u64, Edition)> {
     let (bytes, edition) = store.get(HEAD)?;
-    Some((Reader::new(&bytes).number().unwrap_or(0), edition))
+    Some((Reader::new(&bytes).number().filter(|number| *number < FARTHEST).unwrap_or(0), edition))
 }
 
 /// Takes so many entries in a row. Returns the first.
@@ -258,7 +260,7 @@ fn read_slice(bytes: &[u8]) -> Option<(u64, Delta)> {
 fn next_slice(store: &impl Store, interval: f64, now: Time) -> Option<usize> {
     let (bytes, edition) = store.get(ROUND)?;
     let mut reader = Reader::new(&bytes);
-    let slice = reader.number().unwrap_or(0);
+    let slice = reader.number().unwrap_or(0) % SLICES as u64;
     let written = Time(reader.number().unwrap_or(0));
     // A clock that stepped back makes it due.
     if written <= now && now.seconds_since(written) < interval {
@@ -267,5 +269,5 @@ fn next_slice(store: &impl Store, interval: f64, now: Time) -> Option<usize> {
     let mut bytes = Vec::new();
     write_number((slice + 1) % SLICES as u64, &mut bytes);
     write_number(now.0, &mut bytes);
-    store.replace(ROUND, &bytes, edition).then_some(slice as usize % SLICES)
+    store.replace(ROUND, &bytes, edition).then_some(slice as usize)
 }
