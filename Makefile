@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine count bench-scan bench-sharing record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -132,6 +132,17 @@ bench-sharing: $(WASM) $(VENV)/installed ## Measure what a feed of a million ind
 
 bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
 	@$(PYTHON) -m bench.scan $(BENCH)
+
+# Fuzzing takes the nightly compiler: rustup toolchain install nightly.
+FUZZER := target/fuzz/bin/cargo-fuzz
+$(FUZZER):
+	@cargo install --quiet cargo-fuzz@0.13.2 --locked --root target/fuzz
+
+fuzz-smoke: $(FUZZER) ## Fuzz every target for a minute (needs the nightly compiler)
+	@PATH="$(CURDIR)/target/fuzz/bin:$$PATH" python3 fuzz/run.py $(FUZZ)
+
+fuzz-coverage: ## Report the lines that the fuzz targets' corpora reach (needs the nightly compiler and llvm)
+	@python3 fuzz/run.py --coverage $(FUZZ)
 
 $(RECORD)/installed: tests/record/requirements.txt
 	@tests/install-python.sh $(RECORD) $<

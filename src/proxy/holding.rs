@@ -71,6 +71,8 @@ impl Hold {
     }
 
     fn is_stuck(&self, now: Time) -> bool {
+        // A clock that stepped back tells nothing of how long it waited before.
+        self.0.since.set(self.0.since.get().min(now));
         now.seconds_since(self.0.since.get()) >= PATIENCE
     }
 }
@@ -105,7 +107,8 @@ impl Holding {
         match &self.proof {
             Proof::Given => {}
             Proof::OnTrial(tried) if !tried.is_abandoned() => return None,
-            Proof::Unknown(next) if now < *next => return None,
+            // One that is farther away was set by another clock.
+            Proof::Unknown(next) if now < *next && next.seconds_since(now) <= LONGEST_PAUSE => return None,
             Proof::Unknown(_) | Proof::OnTrial(_) => self.proof = Proof::OnTrial(hold.clone()),
         }
         Some(hold)
@@ -210,6 +213,18 @@ mod tests {
         assert!(holding.begin(2, START).is_some());
         assert_eq!(holding.tick(after(5.0)), []);
         assert!(holding.begin(3, after(5.0)).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_keeps_nobody_waiting() {
+        let mut holding = Holding::default();
+        let hold = holding.begin(1, START).unwrap();
+        let before = |seconds: u64| Time(START.0 - seconds * 1_000_000_000);
+        assert_eq!(holding.tick(before(86_400)), []);
+        assert_eq!(holding.tick(before(86_390)), [LetGo::BodyWithheld { context: 1 }]);
+        assert!(hold.is_over());
+        // Nor does it put the next trial off.
+        assert!(holding.begin(2, before(86_000)).is_some());
     }
 
     #[test]

@@ -48,6 +48,7 @@ struct Service {
     /// When the list may be published again: a large one takes workers a while to take over.
     publish_at: Time,
     expired_at: Time,
+    ticked_at: Time,
     is_stale: bool,
     /// What the workers saw, if anything of it may be told.
     seen: Option<Seen>,
@@ -120,6 +121,7 @@ impl Service {
             metrics: Metrics::define(),
             publish_at: Time::default(),
             expired_at: Time::default(),
+            ticked_at: Time::default(),
             is_stale: false,
             seen: None,
         }
@@ -196,6 +198,10 @@ impl Service {
         if self.library.len() >= 3 {
             panic!("a fault was asked for");
         }
+        if now < self.ticked_at {
+            self.begin_anew(now);
+        }
+        self.ticked_at = now;
         while let Some(lost) = self.calls.iter().position(|call| now.seconds_since(call.at) > LOST) {
             match self.calls.swap_remove(lost).of {
                 Of::Feed(feed) => self.take(feed, &Answer::default(), now),
@@ -213,6 +219,16 @@ impl Service {
         self.publish(now);
         self.tell(now);
         self.metrics.send(&mut self.counts);
+    }
+
+    /// Sets what is due by a clock that has stepped back since: it is due now, and what is waited for is waited for from now.
+    fn begin_anew(&mut self, now: Time) {
+        self.readings.iter_mut().for_each(Reading::hurry);
+        self.calls.iter_mut().for_each(|call| call.at = now);
+        (self.publish_at, self.expired_at) = (now, now);
+        if let Some(seen) = &mut self.seen {
+            seen.looked_at = now;
+        }
     }
 
     fn ask(&mut self, place: usize, now: Time) {

@@ -143,10 +143,10 @@ impl Worker {
     /// Does what a tick does if none came for a while, so that hosts without ticks lack nothing.
     pub fn catch_up(&mut self, now: Time) {
         const TICKS: f64 = 4.0;
-        if now.seconds_since(self.reported_at) >= REPORT_EVERY {
+        if is_due(self.reported_at, REPORT_EVERY, now) {
             self.send_counts(now);
         }
-        if now.seconds_since(self.synced_at) >= TICKS * self.sync_every {
+        if is_due(self.synced_at, TICKS * self.sync_every, now) {
             self.sync(now);
         }
     }

@@ -1,0 +1,31 @@
+//! The facts about a response do not depend on how its body was cut: JSON, server-sent events, lines, Amazon's event stream.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scarecrow::observe::answer::{AnswerBody, ResponseHead};
+use scarecrow::observe::{Answer, Dialect, dialect};
+use scarecrow_fuzz::Told;
+
+fn read<'a>(dialect: &'static Dialect, head: &ResponseHead<'_>, chunks: impl Iterator<Item = &'a [u8]>) -> Answer {
+    let mut body = AnswerBody::new(dialect, head, 100);
+    for chunk in chunks {
+        if !body.feed(chunk) {
+            break;
+        }
+    }
+    body.finish()
+}
+
+// Words: dialect, status, content type, content coding.
+fuzz_target!(|input: &[u8]| {
+    let Some(told) = Told::read(input) else { return };
+    let dialect = dialect::by_name(told.word(0)).unwrap_or_else(dialect::fallback);
+    let pairs = [
+        (&b":status"[..], told.word(1).as_bytes()),
+        (b"content-type", told.word(2).as_bytes()),
+        (b"content-encoding", told.word(3).as_bytes()),
+    ];
+    let head = ResponseHead::new(pairs);
+    let whole = read(dialect, &head, std::iter::once(told.rest));
+    assert_eq!(read(dialect, &head, told.chunks()), whole);
+});

@@ -1,0 +1,78 @@
+//! A message between workers is read or refused as a whole; what is read is written again alike, leaves memory usable, and so does a
+//! journal that holds anything at all.
+#![no_main]
+
+use ahash::RandomState;
+use libfuzzer_sys::fuzz_target;
+use scarecrow::config::Policy;
+use scarecrow::engine::Engine;
+use scarecrow::observe::{Connection, Headers, Observation, Secret};
+use scarecrow::remember::Time;
+use scarecrow::share::delta::Delta;
+use scarecrow::share::journal::{self, Edition, Journal, Store};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse("", &Secret::new(b"a secret for fuzzing")).expect("the policy is valid"));
+const NOW: Time = Time(1_764_000_000_000_000_000);
+
+/// A store in which somebody else wrote.
+#[derive(Default)]
+struct Written {
+    values: RefCell<HashMap<String, Vec<u8>>>,
+    planted: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Store for Written {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        if let Some(value) = self.planted.borrow_mut().pop() {
+            self.values.borrow_mut().insert(name.to_owned(), value);
+        }
+        self.values.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        self.values.borrow_mut().insert(name.to_owned(), value.to_vec());
+    }
+
+    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+        self.set(name, value);
+        true
+    }
+}
+
+fn engine() -> Engine {
+    Engine::new(64, RandomState::with_seeds(1, 2, 3, 4))
+}
+
+fn judge(engine: &mut Engine) {
+    let pairs: [(&[u8], &[u8]); 3] = [(b":method", b"POST"), (b":path", b"/v1/chat/completions"), (b"authorization", b"Bearer sk-1")];
+    let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };
+    let observation = Observation::new(&Headers::new(pairs), &connection, &POLICY.lens);
+    engine.request(&observation, &POLICY, NOW.plus_seconds(1.0));
+}
+
+fuzz_target!(|input: &[u8]| {
+    if let Some(delta) = Delta::read(input) {
+        let mut engine = engine();
+        delta.tell(engine.memory_mut(), NOW, |_, _| true);
+        judge(&mut engine);
+        let mut again = self::engine();
+        delta.tell(again.memory_mut(), NOW, |_, _| true);
+        delta.tell(again.memory_mut(), NOW, |_, _| true);
+        judge(&mut again);
+    }
+    let store = Written::default();
+    journal::prepare(&store);
+    store.planted.borrow_mut().extend(input.split(|&byte| byte == 0x1e).map(<[u8]>::to_vec));
+    let mut engine = engine();
+    if let Some(mut journal) = Journal::join(&store, 7, engine.memory_mut(), NOW) {
+        for second in 1..4 {
+            store.planted.borrow_mut().extend(input.rsplit(|&byte| byte == 0x1e).map(<[u8]>::to_vec));
+            judge(&mut engine);
+            journal.exchange(&store, engine.memory_mut(), 0.25, NOW.plus_seconds(f64::from(second)));
+        }
+    }
+});

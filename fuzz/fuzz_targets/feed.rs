@@ -1,0 +1,51 @@
+//! A TAXII server may answer what it likes: the reading goes on or backs off, and the list that comes of it opens.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scarecrow::config::Policy;
+use scarecrow::judge::Watchlist;
+use scarecrow::observe::Secret;
+use scarecrow::remember::Time;
+use scarecrow::share::feed::{Answer, Reading, Step};
+use scarecrow::share::library::{Library, Taken};
+use scarecrow_fuzz::Told;
+use std::sync::LazyLock;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let policy = r#"{"indicators": {"most": 50, "sources": [{"name": "hub", "trust": 0.9, "cluster": "hub", "collection": "/api/collections/1/", "most": 20}]}}"#;
+    Policy::parse(policy, &Secret::new(b"a secret for fuzzing")).expect("the policy is valid")
+});
+
+// Words: status, content type, last added, retry after. Answers are separated by a line of three dashes.
+fuzz_target!(|input: &[u8]| {
+    let Some(told) = Told::read(input) else { return };
+    let Some(feed) = POLICY.feeds.first() else { return };
+    let (mut reading, mut library) = (Reading::default(), Library::new(1));
+    let mut now = Time(1_764_000_000_000_000_000);
+    let text = |place| Some(told.word(place)).filter(|word| !word.is_empty());
+    for body in told.rest.split(|&byte| byte == 0x1e).take(16) {
+        now = now.plus_seconds(90_000.0);
+        let Some(question) = reading.ask(feed, now) else { continue };
+        assert!(question.path.starts_with(&*feed.server.collection), "{}", question.path);
+        assert!(question.path.bytes().all(|byte| byte.is_ascii_graphic()), "{}", question.path);
+        if question.begins {
+            library.shelves.iter_mut().for_each(|shelf| shelf.begin_round());
+        }
+        let answer = Answer {
+            status: told.word(0).parse().unwrap_or(200),
+            content_type: text(1).unwrap_or("application/taxii+json;version=2.1"),
+            last_added: text(2),
+            retry_after: text(3).and_then(|word| word.parse().ok()),
+            body,
+            is_too_large: false,
+        };
+        let mut take = |object: &serde_json::Value| library.take(0, object, feed.most, &POLICY.limits, now) == Taken::Changed;
+        if let Step::End { whole: true } = reading.answer(&answer, feed, 0.5, now, &mut take) {
+            library.shelves.iter_mut().for_each(|shelf| _ = shelf.end_round());
+        }
+    }
+    assert!(library.len() <= feed.most);
+    let (bytes, _) = library.compile(&POLICY.trust.names(), POLICY.limits.longest, now);
+    let list = Watchlist::open(bytes).expect("what was compiled opens");
+    assert!(list.len() <= 1 << 20);
+});

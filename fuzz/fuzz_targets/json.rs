@@ -1,0 +1,97 @@
+//! The JSON scanner tells what serde_json reads, however the text is cut.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scarecrow::observe::json::{Container, Literal, Scanner, Sink};
+use scarecrow_fuzz::Told;
+use serde_json::{Map, Number, Value};
+
+/// Builds the value that the events describe.
+#[derive(Default)]
+struct Builder {
+    /// Open containers, each with the key that waits for its value.
+    open: Vec<(Value, String)>,
+    part: Vec<u8>,
+    done: Option<Value>,
+}
+
+impl Builder {
+    fn value(&mut self, value: Value) {
+        match self.open.last_mut() {
+            Some((Value::Object(object), key)) => drop(object.insert(std::mem::take(key), value)),
+            Some((Value::Array(array), _)) => array.push(value),
+            _ => assert!(self.done.replace(value).is_none(), "two documents"),
+        }
+    }
+
+    fn take(&mut self, part: &[u8], is_last: bool) -> Option<String> {
+        self.part.extend(part);
+        is_last.then(|| String::from_utf8_lossy(&std::mem::take(&mut self.part)).into_owned())
+    }
+}
+
+impl Sink for Builder {
+    fn open(&mut self, container: Container) {
+        let value = match container {
+            Container::Object => Value::Object(Map::new()),
+            Container::Array => Value::Array(Vec::new()),
+        };
+        self.open.push((value, String::new()));
+    }
+
+    fn close(&mut self, _: Container) {
+        let (value, _) = self.open.pop().expect("a container is closed that was not opened");
+        self.value(value);
+    }
+
+    fn key(&mut self, part: &[u8], is_last: bool) {
+        if let Some(key) = self.take(part, is_last) {
+            self.open.last_mut().expect("a key outside of an object").1 = key;
+        }
+    }
+
+    fn text(&mut self, part: &[u8], is_last: bool) {
+        if let Some(text) = self.take(part, is_last) {
+            self.value(Value::String(text));
+        }
+    }
+
+    fn number(&mut self, part: &[u8], is_last: bool) {
+        if let Some(number) = self.take(part, is_last) {
+            // Numbers beyond a double are JSON, and serde_json refuses them.
+            self.value(number.parse::<Number>().map_or(Value::Null, Value::Number));
+        }
+    }
+
+    fn literal(&mut self, literal: Literal) {
+        self.value(match literal {
+            Literal::Null => Value::Null,
+            Literal::True => Value::Bool(true),
+            Literal::False => Value::Bool(false),
+        });
+    }
+}
+
+fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Option<Value> {
+    let (mut scanner, mut builder) = (Scanner::default(), Builder::default());
+    for chunk in chunks {
+        scanner.feed(chunk, &mut builder).ok()?;
+    }
+    scanner.finish(&mut builder).ok()?;
+    Some(builder.done.expect("an end without a document"))
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some(told) = Told::read(input) else { return };
+    let whole = read(std::iter::once(told.rest));
+    assert_eq!(read(told.chunks()), whole, "the cuts change what is read");
+    match serde_json::from_slice::<Value>(told.rest) {
+        Ok(value) => assert_eq!(whole, Some(value)),
+        // What origins accept beyond serde_json: half a surrogate pair, numbers beyond a double, bytes that are no UTF-8.
+        Err(error) => {
+            let error = error.to_string();
+            let is_laxer = ["surrogate", "hex escape", "out of range", "unicode code point"].iter().any(|text| error.contains(text));
+            assert!(is_laxer || whole.is_none(), "serde_json refuses it: {error}");
+        }
+    }
+});

@@ -1,0 +1,42 @@
+//! The facts about a request do not depend on how its body was cut, whatever its dialect and coding.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scarecrow::observe::conversation::Extent;
+use scarecrow::observe::{Conversation, Headers, RequestBody, Secret, dialect};
+use scarecrow_fuzz::Told;
+use std::sync::LazyLock;
+
+static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new(b"a secret for fuzzing"));
+const LIMIT: u64 = 65_536;
+
+fn read<'a>(headers: &Headers<'_>, api: scarecrow::observe::Api, chunks: impl Iterator<Item = &'a [u8]>) -> Conversation {
+    let mut body = RequestBody::new(headers, api, &SECRET, LIMIT);
+    for chunk in chunks {
+        if !body.feed(chunk) {
+            break;
+        }
+    }
+    let mut facts = body.finish(true);
+    if facts.extent == Extent::Malformed {
+        // Whatever came with the fault counts as read.
+        facts.bytes = 0;
+    }
+    facts
+}
+
+// Words: path, content type, content coding.
+fuzz_target!(|input: &[u8]| {
+    let Some(told) = Told::read(input) else { return };
+    let pairs = [
+        (&b":method"[..], &b"POST"[..]),
+        (b":path", told.word(0).as_bytes()),
+        (b"content-type", told.word(1).as_bytes()),
+        (b"content-encoding", told.word(2).as_bytes()),
+    ];
+    let headers = Headers::new(pairs);
+    let Some(api) = dialect::classify(b"POST", told.word(0).as_bytes(), &headers, None) else { return };
+    let whole = read(&headers, api, std::iter::once(told.rest));
+    assert!(whole.bytes <= LIMIT);
+    assert_eq!(read(&headers, api, told.chunks()), whole);
+});

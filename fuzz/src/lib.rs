@@ -1,0 +1,47 @@
+//! What fuzz targets have in common.
+
+pub mod host;
+
+/// An input whose first line says how to read the rest: a number, by which the rest is cut into chunks, and words. Inputs stay
+/// legible, so that a corpus can be written by hand.
+pub struct Told<'a> {
+    /// The words of the first line.
+    pub words: Vec<&'a str>,
+    /// What follows.
+    pub rest: &'a [u8],
+    seed: u64,
+}
+
+impl<'a> Told<'a> {
+    /// Reads an input; `None` of one without a first line.
+    pub fn read(input: &'a [u8]) -> Option<Self> {
+        let end = input.iter().position(|&byte| byte == b'\n')?;
+        let (line, rest) = (&input[..end], &input[end + 1..]);
+        let mut words = std::str::from_utf8(line).ok()?.split(' ');
+        let seed = words.next()?.parse().ok()?;
+        Some(Self { words: words.collect(), rest, seed })
+    }
+
+    /// The word at a place; empty if there is none.
+    pub fn word(&self, place: usize) -> &'a str {
+        self.words.get(place).copied().unwrap_or_default()
+    }
+
+    /// The rest in chunks, of 1 to 32 bytes mostly and now and then of many.
+    pub fn chunks(&self) -> impl Iterator<Item = &'a [u8]> {
+        let (mut rest, mut state) = (self.rest, self.seed | 1);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            // Marsaglia's xorshift64.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let size = if state.is_multiple_of(16) { 4096 } else { 1 + (state >> 8) as usize % 32 };
+            let (chunk, after) = rest.split_at(size.min(rest.len()));
+            rest = after;
+            Some(chunk)
+        })
+    }
+}
