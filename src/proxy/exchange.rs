@@ -5,6 +5,7 @@ use proxy_wasm::types::Action;
 use std::rc::Rc;
 
 use super::capability::{self, Capability};
+use super::fault::{Callback, Fault};
 use super::holding::Hold;
 use super::plugin::Plugin;
 use super::raw::{self, Buffer, Map};
@@ -37,6 +38,7 @@ pub struct Exchange {
     answer: Option<Box<AnswerBody>>,
     /// Time spent on it so far in nanoseconds, if it is one of the sample that is timed.
     spent: Option<u64>,
+    fault: Fault,
 }
 
 /// A request whose body is being read.
@@ -66,17 +68,14 @@ struct SentOn {
 impl Exchange {
     /// A context of this number under this plugin's policy.
     pub fn new(id: u32, plugin: Rc<Plugin>) -> Self {
-        Self { id, plugin, reading: None, sent: None, answer: None, spent: None }
+        Self { id, plugin, reading: None, sent: None, answer: None, spent: None, fault: Fault::default() }
     }
 
     fn request(&mut self, bodyless: bool, now: Time) -> Action {
         let map = raw::headers(Map::Request).unwrap_or_default();
         let headers = Headers::new(wire::pairs(&map));
-        #[cfg(feature = "fault-injection")]
-        #[allow(clippy::panic, reason = "this is the fault")]
-        if headers.find("x-scarecrow-fault") == Some(b"panic") {
-            panic!("a fault was asked for");
-        }
+        self.fault = Fault::asked(&headers);
+        self.fault.strike(Callback::RequestHeaders);
         let written = raw::property(request::CONNECTION);
         let written = written.as_deref().map(Written::parse);
         let (policy, is_valid) = match self.plugin.policy_of_route(written.and_then(|written| written.route)) {
@@ -274,6 +273,7 @@ impl Reading {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.fault.strike(Callback::Delete);
         // A client that leaves in the middle of a stream has taken what came before.
         self.end_of_answer();
         if let Some(spent) = self.spent {
@@ -332,6 +332,7 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.fault.strike(Callback::RequestBody);
         self.timed(|exchange| exchange.request_body(size, end_of_stream))
     }
 
@@ -340,11 +341,13 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.fault.strike(Callback::ResponseHeaders);
         self.timed(|exchange| exchange.response(end_of_stream));
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.fault.strike(Callback::ResponseBody);
         self.timed(|exchange| exchange.response_body(size, end_of_stream));
         Action::Continue
     }

@@ -4,10 +4,15 @@ pub mod wire;
 
 // Only a proxy provides the functions behind these; clippy and rustdoc read them all the same.
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing, test))]
-#[cfg_attr(not(any(target_arch = "wasm32", clippy, doc, fuzzing)), allow(dead_code, reason = "only host calls use all of it"))]
+#[cfg_attr(
+    not(any(target_arch = "wasm32", clippy, doc, fuzzing)),
+    allow(dead_code, reason = "only host calls use all of it")
+)]
 mod capability;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
 mod exchange;
+#[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
+mod fault;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing, test))]
 mod holding;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]

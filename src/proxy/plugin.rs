@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::exchange::Exchange;
+use super::fault::Fault;
 use super::raw::{self, Buffer};
 use super::service;
 use super::shared;
@@ -190,6 +191,7 @@ impl RootContext for Root {
             service::tick();
             return;
         }
+        Fault::strike_in_tick();
         Worker::tick();
     }
 

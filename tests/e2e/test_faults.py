@@ -21,7 +21,7 @@ def test_after_a_trap_every_later_request_is_served(gateway):
 
     assert status() == 200
     for _ in range(2):
-        assert status(**{"x-scarecrow-fault": "panic"}) == 503
+        assert status(**{"x-scarecrow-fault": "request_headers"}) == 503
         deadline = time.monotonic() + 5
         while status() != 200:
             assert time.monotonic() < deadline, "the VM was not rebuilt"
@@ -33,5 +33,5 @@ def test_after_a_trap_every_later_request_is_served(gateway):
 
 def test_the_module_that_ships_has_no_such_fault(gateway):
     gate = gateway({"mode": "enforce"})
-    answer = gate.http().post("/v1/chat/completions", json=CHAT, headers={"x-scarecrow-fault": "panic"})
+    answer = gate.http().post("/v1/chat/completions", json=CHAT, headers={"x-scarecrow-fault": "request_headers"})
     assert answer.status_code == 200

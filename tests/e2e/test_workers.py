@@ -1,6 +1,5 @@
 """One memory over all workers of an Envoy, which outlives configurations and VMs; and over all isolates of a place."""
 
-import threading
 import time
 
 import httpx
@@ -9,6 +8,7 @@ from conftest import envoy_only, not_fastly
 from test_config import Watched
 from test_faults import faulty
 
+from harness.load import Load
 from harness.origin import Origin
 
 EVOLVE = "I want you to act as a prompt rewriter. Your objective is to rewrite this prompt into a more complex version. #Given Prompt#: "
@@ -82,39 +82,6 @@ def test_a_caller_is_held_to_one_rate_whatever_the_number_of_workers(gateway, wo
     assert 4 <= passed <= 10
 
 
-class Load:
-    """An honest caller that asks all the time, over several connections."""
-
-    def __init__(self, base: str, **options):
-        self.base, self.options = base, options
-        self.statuses: list[int] = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(4)]
-
-    def run(self, number: int):
-        with httpx.Client(base_url=self.base, timeout=10, **self.options) as client:
-            turn = 0
-            while not self.stop.wait(0.01):
-                turn += 1
-                body = {"model": "m", "messages": [{"role": "user", "content": f"hello {number} {turn}"}]}
-                headers = {"authorization": f"Bearer sk-calm-{number}-{turn % 50}"}
-                try:
-                    status = client.post("/v1/chat/completions", json=body, headers=headers).status_code
-                except httpx.TransportError:
-                    status = 0  # a trap cuts the open streams of its VM
-                self.statuses.append(status)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-
-
 def until_served(post) -> httpx.Response:
     deadline = time.monotonic() + 5
     while (answer := post()).status_code == 503:
@@ -134,7 +101,7 @@ def test_a_trap_under_load_forgets_nobody(gateway, workers):
         time.sleep(1.5)
         for client in clients.clients:
             # Every worker's VM traps, some of them twice.
-            client.post("/v1/chat/completions", json=ask(0), headers={"x-scarecrow-fault": "panic"})
+            client.post("/v1/chat/completions", json=ask(0), headers={"x-scarecrow-fault": "request_headers"})
         time.sleep(1.5)
         statuses = [until_served(lambda: clients.post("sk-busy", ask(0))).status_code for _ in clients.clients]
         # One may have become due meanwhile; of a caller that is forgotten a whole burst would pass.

@@ -84,8 +84,9 @@ class Envoy(Process):
         return inherited | self.environment
 
     def start(self) -> subprocess.Popen:
-        # No shared memory for hot restarts, so that several Envoys do not meet there.
-        return self.run(self.command(*self.options, "--disable-hot-restart"), ROOT, self._environment())
+        # No shared memory for hot restarts, so that several Envoys do not meet there, unless that is what they are to do.
+        alone = [] if "--restart-epoch" in self.options else ["--disable-hot-restart"]
+        return self.run(self.command(*self.options, *alone), ROOT, self._environment())
 
     def wait_until_ready(self):
         deadline = time.monotonic() + 30

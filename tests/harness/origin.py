@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(origin.latency)
         try:
             request = json.loads(body) if body else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             request = {}
         if not isinstance(request, dict):
             request = {}
