@@ -1,0 +1,98 @@
+"""Who attacks the filter itself gains nothing: docs/threat-model.md says what each attacker wants."""
+
+import re
+import time
+
+import pytest
+from conftest import CHAT, envoy_only, not_fastly, ours
+from test_actions import THROTTLE_ALL, hashed
+from test_workers import ask
+
+from harness.load import Load
+
+TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}], "access_log": "all"}
+# What would end a header, a line of the log, a JSON string or an expression in something that reads them.
+INJECTIONS = [
+    'x"\\',
+    "x%0d%0ax-scarecrow-score: 0",
+    "{\"a\": 1}, {{7*7}} ${jndi:ldap://x} '; drop table x --",
+    "\u202e\u0000".encode().decode("latin-1").replace("\x00", ""),
+    "<script>alert(1)</script>",
+]
+
+
+
+@not_fastly("Fastly keeps no access log of ours")
+def test_nothing_that_a_client_writes_comes_out_in_headers_or_logs(gateway):
+    gate = gateway(TAG_ALL)
+    for text in INJECTIONS:
+        headers = {"user-agent": f"python-requests/{text}", "authorization": f"Bearer {text}", "x-stainless-lang": text, "accept-language": text,
+                   "x-scarecrow-reasons": text, "openai-organization": text}
+        encoded = {name: value.encode("latin-1", "ignore") for name, value in headers.items()}
+        body = {"model": text, "user": text, "messages": [{"role": text, "content": text}], "tools": [{"type": text}]}
+        with gate.http() as client:
+            assert client.post("/v1/chat/completions", json=body, headers=encoded).status_code == 200
+    time.sleep(0.6)
+    for received in gate.suspects.received:
+        for name, value in ours(received).items():
+            assert re.fullmatch(r"[\w.:=;,/ -]*", value), f"{name}: {value}"
+    entries = gate.access_log()
+    assert len(entries) == len(INJECTIONS), "each request is one line, and each line is JSON"
+    for entry in entries:
+        for name in ("subject", "action", "reasons"):
+            assert re.fullmatch(r"[\w.:=;,/ -]*", str(entry[name])), f"{name}: {entry[name]}"
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "x-envoy-external-address", "x-client-ip"])
+def test_nobody_gets_an_exemption_by_writing_an_address_or_an_account(gateway, header):
+    gate = gateway(THROTTLE_ALL | {"exempt": {"networks": ["198.51.100.0/24"], "credentials": [hashed("sk-partner")]}})
+    value = "for=198.51.100.7" if header == "forwarded" else "198.51.100.7"
+    with gate.http(headers={header: value, "authorization": "Bearer sk-stranger"}) as client:
+        statuses = [client.post("/v1/chat/completions", json=CHAT).status_code for _ in range(8)]
+    assert statuses[-1] == 429
+
+
+def test_who_harvests_from_an_address_has_no_neighbour_rejected(gateway):
+    """An attacker who wants an honest customer out shares what he can with it: the address, and in the worse case the software as well."""
+    gate = gateway({"mode": "enforce", "access_log": "all"})
+    other = {"user-agent": "OpenAI/Python 3.54.0", "x-stainless-lang": "python", "x-stainless-runtime": "CPython", "x-stainless-package-version": "3.54.0"}
+    neighbours = {"sk-another-client": other, "sk-same-client": {}}
+    statuses = {key: [] for key in neighbours}
+    with gate.http() as client:
+        def post(key: str, body: dict, headers: dict) -> int:
+            return client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"} | headers).status_code
+
+        for turn in range(240):
+            post(f"sk-hydra-{turn % 24}", ask(turn), {})
+            for key, headers in neighbours.items() if turn % 12 == 0 else ():
+                statuses[key].append(post(key, {"model": "m", "temperature": 0.3, "messages": [
+                    {"role": "system", "content": "You help readers of a library."},
+                    {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello!"},
+                    {"role": "user", "content": f"what is on the {turn}th page of it?"}]}, headers))
+    assert statuses == {key: [200] * 20 for key in neighbours}
+
+
+BOMBS = {
+    "arrays in arrays": b"[" * 200_000,
+    "objects in objects": b'{"a":' * 60_000,
+    "keys without end": b"{" + b",".join(b'"k%d":0' % number for number in range(60_000)) + b"}",
+    "one key for all": b"{" + b'"messages":[],' * 30_000 + b'"model":"m"}',
+    "a number without end": b'{"max_tokens":' + b"9" * 400_000 + b"}",
+    "escapes without end": b'{"messages":[{"role":"user","content":"' + b"\\ud83d\\ude00" * 30_000 + b'"}]}',
+    "messages without end": b'{"messages":[' + b",".join([b'{"role":"user","content":"x"}'] * 12_000) + b"]}",
+    "zeros": b"\0" * 400_000,
+}
+
+
+@envoy_only("the load is measured against one worker")
+def test_json_bombs_pass_and_hold_nobody_up(gateway):
+    gate = gateway(TAG_ALL)
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-bomb"}
+    with Load(gate.base, verify=gate.tls) as load, gate.http(timeout=20) as client:
+        for name, bomb in BOMBS.items():
+            for _ in range(3):
+                assert client.post("/v1/chat/completions", content=bomb, headers=headers).status_code == 200, name
+    assert not load.failures
+    assert "panicked" not in gate.log()
+    received = [len(received.body) for received in gate.suspects.received if received.header("authorization") == "Bearer sk-bomb"]
+    assert received == [len(bomb) for bomb in BOMBS.values() for _ in range(3)], "bombs are the origin's to refuse"

@@ -1,0 +1,169 @@
+"""Whatever happens around the filter, honest callers that ask all the while are served as they would be without it."""
+
+import contextlib
+import json
+import random
+import socket
+import ssl
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import CHAT, demo_config, envoy_only
+from test_config import Watched
+from test_faults import faulty
+
+from harness.dialects import Reply, respond
+from harness.envoy import Envoy, free_port
+from harness.load import Load
+from harness.origin import Origin
+
+ENFORCE = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
+
+
+def send(gate, head: dict, body: bytes, length: int | None = None, reset: bool = True) -> None:
+    """Sends a request of so many bytes, of which these come, and breaks off."""
+    lines = {"host": "x", "content-type": "application/json", "content-length": str(len(body) if length is None else length)} | head
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with contextlib.suppress(OSError), gate.connect() as connection:
+        connection.sendall(f"POST /v1/chat/completions HTTP/1.1\r\n{text}\r\n".encode() + body)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@envoy_only("what Envoy does while a VM is made anew")
+@pytest.mark.parametrize("callback", ["request_headers", "request_body", "response_headers", "response_body", "delete", "tick"])
+def test_a_trap_in_any_callback_costs_what_was_open_then_and_nothing_after(gateway, callback):
+    gate = gateway(ENFORCE, faulty)
+    with Load(gate.base, verify=gate.tls) as load:
+        time.sleep(1)
+        assert set(load.statuses) == {200} and not load.failures
+        with gate.http() as client, contextlib.suppress(Exception):
+            client.post("/v1/chat/completions", json=CHAT, headers={"x-scarecrow-fault": callback})
+        deadline = time.monotonic() + 10
+        while "a fault was asked for" not in gate.log():
+            assert time.monotonic() < deadline, "nothing trapped"
+            time.sleep(0.05)
+        time.sleep(3)
+        failed = len(load.failures)
+        served = load.statuses.count(200)
+        time.sleep(1.5)
+    assert len(load.failures) == failed, "calls fail long after the trap"
+    assert load.statuses.count(200) > served + 20
+
+
+def test_policies_good_and_bad_change_every_second_and_no_call_fails(keys, tmp_path):
+    with Origin() as model:
+        watched = Watched(tmp_path, model)
+        with watched.envoy, Load(f"http://127.0.0.1:{watched.port}") as load:
+            for turn in range(12):
+                policy = [ENFORCE, {"mode": "observe"}, {"mode": "enforced"}, {"actions": 7}][turn % 4]
+                name = "config_fail" if turn % 4 >= 2 else "config_reload"
+                before = watched.counter(name)
+                watched.write(policy)
+                watched.wait_for(name, before)
+                time.sleep(0.4)
+        assert len(load.statuses) > 200
+        assert not load.failures
+
+
+@envoy_only("workers are Envoy's")
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_every_call_is_served_and_counted_whatever_the_number_of_workers(gateway, workers):
+    gate = gateway(ENFORCE, workers=workers)
+    with Load(gate.base, verify=gate.tls, connections=8) as load:
+        time.sleep(3)
+    assert not load.failures
+    assert gate.counter("requests{}") == len(load.statuses)
+
+
+def test_an_origin_that_breaks_off_in_mid_stream_harms_no_other_call(gateway):
+    def broken(path: str, request: dict) -> Reply:
+        reply = respond(path, request)
+        if "break off" not in json.dumps(request):
+            return reply
+
+        def pieces():
+            yield from list(reply.pieces)[:5]
+            raise ConnectionResetError
+
+        return Reply(pieces(), reply.content_type)
+
+    gate = gateway(ENFORCE)
+    gate.model.reply = gate.suspects.reply = broken
+    with Load(gate.base, verify=gate.tls, **client_headers(gate)) as load, gate.http() as client:
+        for _ in range(20):
+            body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "break off"}]}
+            with contextlib.suppress(Exception):
+                client.post("/v1/chat/completions", json=body)
+    assert len(load.statuses) > 20
+    assert not load.failures
+
+
+def client_headers(gate) -> dict:
+    """What a client has to say of itself to a Worker; Envoy sees for itself."""
+    with gate.http() as client:
+        return {"headers": dict(client.headers)}
+
+
+@envoy_only("connections that are reset reach a Worker as bodies that end")
+def test_clients_that_reset_in_mid_body_harm_no_other_call(gateway):
+    gate = gateway(ENFORCE)
+    body = json.dumps(CHAT).encode() + b" " * 30_000
+    chosen = random.Random(7)
+    with Load(gate.base, verify=gate.tls) as load:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            send(gate, {}, body[: chosen.randrange(len(body))], length=len(body))
+    assert len(load.statuses) > 20
+    assert not load.failures
+    assert gate.counter("requests{}") >= len(load.statuses)
+
+
+@envoy_only("Envoy's memory is the process's; an isolate's is shared with its host")
+def test_keys_without_end_fill_no_memory_and_take_nobody_out(gateway):
+    gate = gateway(ENFORCE | {"memory": {"principals": 512}}, workers=2)
+    gate.model.latency = gate.suspects.latency = 0
+
+    def keys(flood: str) -> None:
+        with gate.http() as client:
+            for turn in range(200):
+                client.get("/v1/chat/completions", headers={"authorization": f"Bearer sk-{flood}-{turn}"})
+
+    def flood(number: int) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(keys, (f"{number}-{part}" for part in range(8))))
+
+    with Load(gate.base, verify=gate.tls) as load:
+        flood(1)
+        before = gate.envoy.resident()
+        flood(2)
+        after = gate.envoy.resident()
+    assert not load.failures
+    assert after - before < 24, f"{before} MiB became {after} MiB"
+
+
+def test_a_hot_restart_under_load_fails_no_call(keys, tmp_path):
+    with Origin() as model, Origin(name="suspects") as suspects:
+        for name in ("certificate.pem", "key.pem"):
+            (tmp_path / name).symlink_to(keys / name)
+        ports = {8443: free_port(), 9901: free_port(), 8081: model.port, 8082: suspects.port}
+        base = str(free_port())
+
+        def epoch(number: int) -> Envoy:
+            options = ["--restart-epoch", str(number), "--base-id", base, "--drain-time-s", "2", "--parent-shutdown-time-s", "4"]
+            envoy = Envoy(demo_config(ENFORCE), tmp_path, ports, options=options)
+            envoy.log = tmp_path / f"envoy{number}.log"
+            return envoy
+
+        tls = ssl.create_default_context(cafile=str(keys / "ca.pem"))
+        with epoch(0) as first, Load(f"https://localhost:{ports[8443]}", verify=tls) as load:
+            time.sleep(1)
+            with epoch(1):
+                first.process.wait(15)
+                served = len(load.statuses)
+                time.sleep(1)
+                assert len(load.statuses) > served, "the second Envoy serves"
+                load.__exit__()
+        assert not load.failures
