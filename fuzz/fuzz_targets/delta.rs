@@ -48,7 +48,8 @@ fn engine() -> Engine {
 }
 
 fn judge(engine: &mut Engine) {
-    let pairs: [(&[u8], &[u8]); 3] = [(b":method", b"POST"), (b":path", b"/v1/chat/completions"), (b"authorization", b"Bearer sk-1")];
+    let pairs: [(&[u8], &[u8]); 3] =
+        [(b":method", b"POST"), (b":path", b"/v1/chat/completions"), (b"authorization", b"Bearer sk-1")];
     let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };
     let observation = Observation::new(&Headers::new(pairs), &connection, &POLICY.lens);
     engine.request(&observation, &POLICY, NOW.plus_seconds(1.0));

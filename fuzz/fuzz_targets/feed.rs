@@ -16,7 +16,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     Policy::parse(policy, &Secret::new(b"a secret for fuzzing")).expect("the policy is valid")
 });
 
-// Words: status, content type, last added, retry after. Answers are separated by a line of three dashes.
+// Words: status, content type, last added, retry after. Answers are separated by the byte 0x1E.
 fuzz_target!(|input: &[u8]| {
     let Some(told) = Told::read(input) else { return };
     let Some(feed) = POLICY.feeds.first() else { return };
@@ -39,7 +39,8 @@ fuzz_target!(|input: &[u8]| {
             body,
             is_too_large: false,
         };
-        let mut take = |object: &serde_json::Value| library.take(0, object, feed.most, &POLICY.limits, now) == Taken::Changed;
+        let mut take =
+            |object: &serde_json::Value| library.take(0, object, feed.most, &POLICY.limits, now) == Taken::Changed;
         if let Step::End { whole: true } = reading.answer(&answer, feed, 0.5, now, &mut take) {
             library.shelves.iter_mut().for_each(|shelf| _ = shelf.end_round());
         }

@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use scarecrow_fuzz::host::{self, Headers};
 
-// The filter's entries, which are the SDK's and three of its own.
+// The filter's entries: the SDK's, and two that take the place of its own.
 use scarecrow as _;
 unsafe extern "C" {
     fn _initialize();
@@ -86,8 +86,13 @@ const NAMES: [&str; 16] = [
     "cookie",
     "anthropic-version",
 ];
-const TYPES: [&str; 5] =
-    ["application/json", "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream", "text/html"];
+const TYPES: [&str; 5] = [
+    "application/json",
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/vnd.amazon.eventstream",
+    "text/html",
+];
 const POLICIES: [&str; 6] = [
     r#"{"memory": {"principals": 128}}"#,
     r#"{"mode": "enforce", "memory": {"principals": 128}, "actions": [{"at": 0, "do": "tag"}]}"#,
@@ -206,7 +211,11 @@ impl Proxy {
         Self::before(request);
         let context = request.context;
         let action = unsafe {
-            if shows_all { proxy_on_request_body(context, size, is_end) } else { scarecrow_on_request_body(context, size, is_end) }
+            if shows_all {
+                proxy_on_request_body(context, size, is_end)
+            } else {
+                scarecrow_on_request_body(context, size, is_end)
+            }
         };
         Self::after(request, action);
         if is_end {
@@ -241,8 +250,15 @@ impl Proxy {
                 others(&mut headers, &[(12, user_agent)]);
                 others(&mut headers, other);
                 let count = headers.len();
-                let mut request =
-                    Request { context, request: headers, response: Vec::new(), kept: Vec::new(), stage: Stage::RequestBody, waits: false, is_replied: false };
+                let mut request = Request {
+                    context,
+                    request: headers,
+                    response: Vec::new(),
+                    kept: Vec::new(),
+                    stage: Stage::RequestBody,
+                    waits: false,
+                    is_replied: false,
+                };
                 Self::before(&request);
                 let action = unsafe {
                     proxy_on_context_create(context, self.root);
@@ -274,8 +290,10 @@ impl Proxy {
             }
             Call::ResponseHeaders { which, status, content_type, other, is_end } => {
                 let Some(request) = self.find(*which, Stage::Sent) else { return };
-                request.response =
-                    vec![(b":status".to_vec(), status.to_string().into_bytes()), (b"content-type".to_vec(), some(&TYPES, *content_type).as_bytes().to_vec())];
+                request.response = vec![
+                    (b":status".to_vec(), status.to_string().into_bytes()),
+                    (b"content-type".to_vec(), some(&TYPES, *content_type).as_bytes().to_vec()),
+                ];
                 others(&mut request.response, other);
                 Self::before(request);
                 let action = unsafe { proxy_on_response_headers(request.context, request.response.len(), *is_end) };

@@ -90,7 +90,9 @@ fuzz_target!(|input: &[u8]| {
         // What origins accept beyond serde_json: half a surrogate pair, numbers beyond a double, bytes that are no UTF-8.
         Err(error) => {
             let error = error.to_string();
-            let is_laxer = ["surrogate", "hex escape", "out of range", "unicode code point"].iter().any(|text| error.contains(text));
+            let is_laxer = ["surrogate", "hex escape", "out of range", "unicode code point"]
+                .iter()
+                .any(|text| error.contains(text));
             assert!(is_laxer || whole.is_none(), "serde_json refuses it: {error}");
         }
     }

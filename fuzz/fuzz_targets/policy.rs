@@ -10,8 +10,12 @@ use scarecrow::proxy::wire;
 use scarecrow::remember::Time;
 use serde_json::Value;
 
-const HEADERS: [(&[u8], &[u8]); 4] =
-    [(b":method", b"POST"), (b":path", b"/v1/chat/completions"), (b"user-agent", b"curl"), (b"authorization", b"Bearer sk-1")];
+const HEADERS: [(&[u8], &[u8]); 4] = [
+    (b":method", b"POST"),
+    (b":path", b"/v1/chat/completions"),
+    (b"user-agent", b"curl"),
+    (b"authorization", b"Bearer sk-1"),
+];
 
 fn judge(policy: &Policy) {
     let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };

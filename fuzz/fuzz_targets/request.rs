@@ -10,7 +10,11 @@ use std::sync::LazyLock;
 static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new(b"a secret for fuzzing"));
 const LIMIT: u64 = 65_536;
 
-fn read<'a>(headers: &Headers<'_>, api: scarecrow::observe::Api, chunks: impl Iterator<Item = &'a [u8]>) -> Conversation {
+fn read<'a>(
+    headers: &Headers<'_>,
+    api: scarecrow::observe::Api,
+    chunks: impl Iterator<Item = &'a [u8]>,
+) -> Conversation {
     let mut body = RequestBody::new(headers, api, &SECRET, LIMIT);
     for chunk in chunks {
         if !body.feed(chunk) {

@@ -141,7 +141,13 @@ unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, si
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> i32 {
+unsafe extern "C" fn proxy_replace_header_map_value(
+    map: u32,
+    name: *const u8,
+    name_size: usize,
+    value: *const u8,
+    value_size: usize,
+) -> i32 {
     let (name, value) = unsafe { (text(name, name_size), text(value, value_size)) };
     assert!(value.iter().all(|byte| (b' '..0x7f).contains(byte)), "a header is set that breaks a line: {value:?}");
     offer(Call::ChangeHeaders, |host| {
@@ -162,7 +168,13 @@ unsafe extern "C" fn proxy_remove_header_map_value(map: u32, name: *const u8, na
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> i32 {
+unsafe extern "C" fn proxy_get_buffer_bytes(
+    buffer: u32,
+    start: usize,
+    max: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> i32 {
     offer(Call::Bodies, |host| {
         let Some(bytes) = host.buffers.get(&buffer) else { return NOT_FOUND };
         let Some(bytes) = bytes.get(start..) else { return BAD_ARGUMENT };
@@ -171,7 +183,12 @@ unsafe extern "C" fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usiz
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> i32 {
+unsafe extern "C" fn proxy_get_property(
+    path: *const u8,
+    path_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> i32 {
     let path = unsafe { text(path, path_size) };
     offer(Call::Properties, |host| match host.properties.get(&path) {
         Some(value) => unsafe { hand(value, data, size) },
@@ -190,7 +207,13 @@ unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, value
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_shared_data(key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> i32 {
+unsafe extern "C" fn proxy_get_shared_data(
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+    cas: *mut u32,
+) -> i32 {
     let key = unsafe { text(key, key_size) };
     offer(Call::SharedData, |host| match host.shared.get(&key) {
         Some((value, state)) => unsafe {
@@ -202,7 +225,13 @@ unsafe extern "C" fn proxy_get_shared_data(key: *const u8, key_size: usize, data
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> i32 {
+unsafe extern "C" fn proxy_set_shared_data(
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    value_size: usize,
+    cas: u32,
+) -> i32 {
     let (key, value) = unsafe { (text(key, key_size), text(value, value_size)) };
     offer(Call::SharedData, |host| {
         let state = host.shared.get(&key).map_or(0, |(_, state)| *state);
