@@ -37,7 +37,13 @@ impl Normal {
     pub fn new(text: &[u8]) -> Self {
         // White space at the start is left out too.
         let mut normal = Self { bytes: [0; ROOM], length: 0, last: SPACE };
-        for chunk in text.utf8_chunks() {
+        // Most text begins in ASCII, where each byte is a character; the rest is read as what it may be.
+        let ascii = text.iter().position(|byte| !byte.is_ascii()).unwrap_or(text.len());
+        let (ascii, rest) = text.split_at_checked(ascii).unwrap_or_default();
+        for &byte in ascii {
+            normal.push(ASCII.get(usize::from(byte)).copied().unwrap_or(byte));
+        }
+        for chunk in rest.utf8_chunks() {
             for character in chunk.valid().chars() {
                 match ASCII.get(character as usize) {
                     Some(&byte) => normal.push(byte),
