@@ -79,7 +79,7 @@ def smoke(targets: list[str], arguments: argparse.Namespace) -> int:
     FOUND.mkdir(parents=True, exist_ok=True)
     if sys.stderr.isatty():
         print("building the targets, which takes some minutes the first time", file=sys.stderr)
-    build("fuzz", "build", "--target-dir", str(WORK / "build"), *targets[:1 if len(targets) == 1 else 0])
+    build("fuzz", "build", "--target-dir", str(WORK / "build"), *(targets if len(targets) == 1 else []))
     rows = []
     if not arguments.json:
         print(f"{'target':10}{'runs':>12}{'edges':>10}{'corpus':>10}")

@@ -2,20 +2,18 @@
 //! journal that holds anything at all.
 #![no_main]
 
-use ahash::RandomState;
 use libfuzzer_sys::fuzz_target;
 use scarecrow::config::Policy;
 use scarecrow::engine::Engine;
-use scarecrow::observe::{Connection, Headers, Observation, Secret};
 use scarecrow::remember::Time;
 use scarecrow::share::delta::Delta;
 use scarecrow::share::journal::{self, Edition, Journal, Store};
+use scarecrow_fuzz::setting;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-static POLICY: LazyLock<Policy> =
-    LazyLock::new(|| Policy::parse("", &Secret::new(b"a secret for fuzzing")).expect("the policy is valid"));
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse("", &setting::secret()).expect("the policy is valid"));
 const NOW: Time = Time(1_764_000_000_000_000_000);
 
 /// A store in which somebody else wrote.
@@ -43,24 +41,16 @@ impl Store for Written {
     }
 }
 
-fn engine() -> Engine {
-    Engine::new(64, RandomState::with_seeds(1, 2, 3, 4))
-}
-
 fn judge(engine: &mut Engine) {
-    let pairs: [(&[u8], &[u8]); 3] =
-        [(b":method", b"POST"), (b":path", b"/v1/chat/completions"), (b"authorization", b"Bearer sk-1")];
-    let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };
-    let observation = Observation::new(&Headers::new(pairs), &connection, &POLICY.lens);
-    engine.request(&observation, &POLICY, NOW.plus_seconds(1.0));
+    setting::judge(engine, &POLICY, NOW.plus_seconds(1.0));
 }
 
 fuzz_target!(|input: &[u8]| {
     if let Some(delta) = Delta::read(input) {
-        let mut engine = engine();
+        let mut engine = setting::engine();
         delta.tell(engine.memory_mut(), NOW, |_, _| true);
         judge(&mut engine);
-        let mut again = self::engine();
+        let mut again = setting::engine();
         delta.tell(again.memory_mut(), NOW, |_, _| true);
         delta.tell(again.memory_mut(), NOW, |_, _| true);
         judge(&mut again);
@@ -68,7 +58,7 @@ fuzz_target!(|input: &[u8]| {
     let store = Written::default();
     journal::prepare(&store);
     store.planted.borrow_mut().extend(input.split(|&byte| byte == 0x1e).map(<[u8]>::to_vec));
-    let mut engine = engine();
+    let mut engine = setting::engine();
     if let Some(mut journal) = Journal::join(&store, 7, engine.memory_mut(), NOW) {
         for second in 1..4 {
             store.planted.borrow_mut().extend(input.rsplit(|&byte| byte == 0x1e).map(<[u8]>::to_vec));

@@ -4,16 +4,15 @@
 use libfuzzer_sys::fuzz_target;
 use scarecrow::config::Policy;
 use scarecrow::judge::Watchlist;
-use scarecrow::observe::Secret;
 use scarecrow::remember::Time;
 use scarecrow::share::feed::{Answer, Reading, Step};
 use scarecrow::share::library::{Library, Taken};
-use scarecrow_fuzz::Told;
+use scarecrow_fuzz::{Told, setting};
 use std::sync::LazyLock;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let policy = r#"{"indicators": {"most": 50, "sources": [{"name": "hub", "trust": 0.9, "cluster": "hub", "collection": "/api/collections/1/", "most": 20}]}}"#;
-    Policy::parse(policy, &Secret::new(b"a secret for fuzzing")).expect("the policy is valid")
+    Policy::parse(policy, &setting::secret()).expect("the policy is valid")
 });
 
 // Words: status, content type, last added, retry after. Answers are separated by the byte 0x1E.

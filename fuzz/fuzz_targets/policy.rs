@@ -4,25 +4,16 @@
 
 use libfuzzer_sys::fuzz_target;
 use scarecrow::config::{Policy, policy};
-use scarecrow::engine::Engine;
-use scarecrow::observe::{Connection, Headers, Observation, Secret};
+use scarecrow::observe::Secret;
 use scarecrow::proxy::wire;
 use scarecrow::remember::Time;
+use scarecrow_fuzz::setting;
 use serde_json::Value;
 
-const HEADERS: [(&[u8], &[u8]); 4] = [
-    (b":method", b"POST"),
-    (b":path", b"/v1/chat/completions"),
-    (b"user-agent", b"curl"),
-    (b"authorization", b"Bearer sk-1"),
-];
-
 fn judge(policy: &Policy) {
-    let connection = Connection { address: Some(b"192.0.2.7"), ..Connection::default() };
-    let observation = Observation::new(&Headers::new(HEADERS), &connection, &policy.lens);
-    let mut engine = Engine::new(64, ahash::RandomState::with_seeds(1, 2, 3, 4));
+    let mut engine = setting::engine();
     for second in 0..3 {
-        engine.request(&observation, policy, Time(1_000_000_000 * (1_000_000 + second)));
+        setting::judge(&mut engine, policy, Time(1_000_000_000 * (1_000_000 + second)));
     }
 }
 
@@ -34,7 +25,7 @@ fn check(base: &Value, secret: &Secret) {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let secret = Secret::new(b"a secret for fuzzing");
+    let secret = setting::secret();
     if let Ok(base) = policy::read(&String::from_utf8_lossy(input)) {
         check(&base, &secret);
         // A route may say what it likes, too.

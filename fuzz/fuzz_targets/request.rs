@@ -4,10 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 use scarecrow::observe::conversation::Extent;
 use scarecrow::observe::{Conversation, Headers, RequestBody, Secret, dialect};
-use scarecrow_fuzz::Told;
+use scarecrow_fuzz::{Told, setting};
 use std::sync::LazyLock;
 
-static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new(b"a secret for fuzzing"));
+static SECRET: LazyLock<Secret> = LazyLock::new(setting::secret);
 const LIMIT: u64 = 65_536;
 
 fn read<'a>(

@@ -1,6 +1,7 @@
 //! What fuzz targets have in common.
 
 pub mod host;
+pub mod setting;
 
 /// An input whose first line says how to read the rest: a number, by which the rest is cut into chunks, and words. Inputs stay
 /// legible, so that a corpus can be written by hand.
