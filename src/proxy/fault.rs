@@ -51,7 +51,9 @@ impl Fault {
                 b"tick" => Some(Callback::Tick),
                 _ => None,
             });
-            IN_TICK.set(at == Some(Callback::Tick));
+            if at == Some(Callback::Tick) {
+                IN_TICK.set(true);
+            }
             Self { at }
         }
         #[cfg(not(feature = "fault-injection"))]
