@@ -7,8 +7,8 @@ use crate::config::{Exemption, Policy};
 use crate::judge::Match;
 use crate::judge::verdict::Indicated;
 use crate::judge::{
-    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, cluster, log_odds,
-    probability,
+    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, Weighed, cluster,
+    log_odds, probability,
 };
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::clue::{Sort, Thing};
@@ -91,29 +91,32 @@ impl Engine {
     ) -> Outcome {
         let subject = observation.subject();
         let contributions = policy.model.contributions(&facts(observation, actor, surroundings, now));
-        let above: f32 = contributions.iter().sum();
+        let weighed = Weighed::new(&contributions);
         let bias = policy.model.requests.bias;
-        let mut evidence = actor.evidence;
-        evidence.add(above, bias + above);
+        let mut suspicion = actor.suspicion;
+        suspicion.add(weighed.firm, weighed.loose, bias);
 
-        let known = bias + evidence.log_odds();
+        let known = bias + suspicion.evidence.log_odds();
+        let firm = known.min(bias + suspicion.firm_log_odds());
         let found = self.watch.look(observation, &policy.trust, policy.community.as_ref(), now);
         // A match alone makes harvesting as likely as it is believed; with evidence of our own it adds up.
         let seen_by_others = found.map_or(0.0, |found| (log_odds(found.probability) - bias).max(0.0));
         let alone = found.map_or(Action::Pass, |found| found.alone);
         let floor = policy.steps.start_of(alone).unwrap_or_default();
-        let score = Score::new(100.0 * probability(known + seen_by_others)).max(floor);
-        let action = policy.steps.decide(score, &contributions, seen_by_others).max(alone);
-        self.note(observation, probability(known), &surroundings.inherited, found.as_ref(), policy, now);
+        let score_of = |log_odds| Score::new(100.0 * probability(log_odds + seen_by_others)).max(floor);
+        let score = score_of(known);
+        let grounds = weighed.grounds(score_of(firm), seen_by_others);
+        let action = policy.steps.decide(score, grounds).max(alone);
+        self.note(observation, probability(firm), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
         let admitted = policy
             .steps
             .start_of(Action::Throttle)
-            .or((alone == Action::Throttle).then_some(score))
-            .filter(|start| *start <= score)
-            .map(|start| policy.throttle.admit(actor.debt, score, start));
+            .or((alone == Action::Throttle).then_some(grounds.firm))
+            .filter(|start| *start <= grounds.firm)
+            .map(|start| policy.throttle.admit(actor.debt, grounds.firm, start));
         self.memory.change_actor(subject.id, now, |actor| {
-            actor.evidence.add(above, bias + above);
+            actor.suspicion = suspicion;
             if let Some(Ok(more)) = admitted {
                 actor.debt.0 += more.0;
             }

@@ -52,7 +52,8 @@ fn told(events: &[(Time, &Event)]) -> (Actor, Group) {
         actor.request(*now, sight, event.holds, Some(event.network), event.id);
         let user = scarecrow::observe::prompt::Prompt { simhash: event.simhash, ..Default::default() };
         actor.conversation(&Conversation { last_user: Some(user), ..Default::default() }, *now);
-        actor.evidence.add(event.tokens as f32 / 1_000.0, 0.0);
+        let odds = event.tokens as f32 / 1_000.0;
+        actor.suspicion.add(odds, odds, -2.0 * odds);
         let mut answer = Answer::default();
         answer.usage.output = Some(event.tokens);
         actor.answer(&answer);

@@ -23,7 +23,7 @@ fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
     memory.since(now);
     memory.change_actor(mix(actor), now, |actor| {
         actor.request(now, Sight { interval: Some(1.0), ..Sight::default() }, true, Some(1), 2);
-        actor.evidence.add(2.0, -2.0);
+        actor.suspicion.add(1.5, 0.5, -4.0);
     });
     let member = scarecrow::remember::Member { id: actor, ..Default::default() };
     memory.change_group(mix(group), now, |group| {
@@ -32,8 +32,8 @@ fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
     });
 }
 
-/// What a memory says of everybody, for comparison: requests, evidence and members, rounded.
-fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 3])> {
+/// What a memory says of everybody, for comparison: requests, evidence, that which is firm, and members, rounded.
+fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 4])> {
     let round = |value: f32| (value * 100.0).round() as i64;
     let mut said: Vec<_> = memory
         .actors()
@@ -41,13 +41,15 @@ fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 3])> {
         .map(|(id, actor)| {
             let mut actor = *actor;
             actor.stand_at(now);
-            (id, [round(actor.requests.per_day()), round(actor.evidence.log_odds()), 0])
+            let suspicion = actor.suspicion;
+            let firm = round(suspicion.firm_log_odds());
+            (id, [round(actor.requests.per_day()), round(suspicion.evidence.log_odds()), firm, 0])
         })
         .collect();
     said.extend(memory.groups().iter().map(|(id, group)| {
         let mut group = *group;
         group.stand_at(now);
-        (id, [round(group.requests.sum()), round(group.evidence.log_odds()), round(group.members.count())])
+        (id, [round(group.requests.sum()), round(group.evidence.log_odds()), 0, round(group.members.count())])
     }));
     said.sort_unstable();
     said
@@ -56,7 +58,7 @@ fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 3])> {
 /// Whether two memories say the same. Sums that are added up in another order may be rounded to the other side.
 fn are_alike(one: &Memory, other: &Memory, now: Time) -> bool {
     let (one, other) = (said(one, now), said(other, now));
-    let near = |a: &[i64; 3], b: &[i64; 3]| a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 1);
+    let near = |a: &[i64; 4], b: &[i64; 4]| a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 1);
     one.len() == other.len() && one.iter().zip(&other).all(|((a, said), (b, theirs))| a == b && near(said, theirs))
 }
 

@@ -1,7 +1,6 @@
 //! Actions, and the steps of the score at which they begin.
 
-use super::features::{Evidence, FEATURES};
-use super::model::Contributions;
+use super::grounds::Grounds;
 use super::verdict::Score;
 
 /// What is done about a request, from nothing to the most.
@@ -58,9 +57,6 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Steps(Vec<Step>);
 
-/// Log-odds that a kind of evidence must add to count as grounds: from a prior of 5 % one such kind alone leads to 8 %.
-const GROUNDS: f32 = 0.5;
-
 impl Steps {
     /// Steps in any order.
     #[must_use]
@@ -69,13 +65,17 @@ impl Steps {
         Self(steps)
     }
 
-    /// The strongest action whose score is reached. A rejection also needs two kinds of evidence that an analyst
-    /// could defend, what others saw among them; without them the next milder step is taken.
+    /// The strongest action whose score is reached. One that keeps the caller from the answer also needs its score to be
+    /// reached by firm evidence alone, and a rejection two kinds of evidence that an analyst could defend; without them the
+    /// next milder step is taken.
     #[must_use]
-    pub fn decide(&self, score: Score, contributions: &Contributions, seen_by_others: f32) -> Action {
+    pub fn decide(&self, score: Score, grounds: Grounds) -> Action {
         let reached = |step: &&Step| step.at <= score;
-        let kinds = grounds(contributions) + usize::from(seen_by_others >= GROUNDS);
-        let allowed = |step: &&Step| step.action != Action::Reject || kinds >= 2;
+        let allowed = |step: &&Step| match step.action {
+            Action::Pass | Action::Tag | Action::Advise => true,
+            Action::Throttle | Action::Reroute => step.at <= grounds.firm,
+            Action::Reject => step.at <= grounds.firm && grounds.kinds >= 2,
+        };
         let strongest = self.0.iter().rev().filter(reached).find(allowed);
         strongest.map_or(Action::Pass, |step| step.action)
     }
@@ -87,29 +87,9 @@ impl Steps {
     }
 }
 
-/// How many defensible kinds of evidence speak against the request.
-fn grounds(contributions: &Contributions) -> usize {
-    let speaks = |kind: &Evidence| {
-        let of_kind = FEATURES.iter().zip(contributions).filter(|(feature, _)| feature.evidence == *kind);
-        of_kind.map(|(_, contribution)| contribution).sum::<f32>() >= GROUNDS
-    };
-    let kinds = Evidence::ALL.into_iter().filter(|kind| kind.is_defensible());
-    kinds.filter(speaks).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::features::COUNT;
-
-    fn contributions(of: &[(&str, f32)]) -> Contributions {
-        let mut all = [0.0; COUNT];
-        for (name, value) in of {
-            let index = FEATURES.iter().position(|feature| feature.name == *name).unwrap();
-            all[index] = *value;
-        }
-        all
-    }
 
     fn steps() -> Steps {
         Steps::new(vec![
@@ -119,9 +99,12 @@ mod tests {
         ])
     }
 
+    fn decide(score: f32, firm: f32, kinds: usize) -> Action {
+        steps().decide(Score::new(score), Grounds { firm: Score::new(firm), kinds })
+    }
+
     #[test]
     fn the_strongest_step_that_is_reached_is_taken() {
-        let strong = contributions(&[("requests_per_minute", 2.0), ("disregards_429", 3.0)]);
         for (score, action) in [
             (0.0, Action::Pass),
             (49.9, Action::Pass),
@@ -130,26 +113,23 @@ mod tests {
             (95.0, Action::Reject),
             (100.0, Action::Reject),
         ] {
-            assert_eq!(steps().decide(Score::new(score), &strong, 0.0), action, "{score}");
+            assert_eq!(decide(score, score, 2), action, "{score}");
         }
-        assert_eq!(Steps::default().decide(Score::new(100.0), &strong, 0.0), Action::Pass);
+        let certain = Grounds { firm: Score::new(100.0), kinds: 2 };
+        assert_eq!(Steps::default().decide(Score::new(100.0), certain), Action::Pass);
     }
 
     #[test]
-    fn one_kind_of_evidence_or_a_rhythm_does_not_reject() {
-        for weak in [
-            contributions(&[("requests_per_minute", 2.0), ("requests_per_hour", 9.0)]),
-            contributions(&[("requests_per_minute", 2.0), ("side_by_side", 9.0)]),
-            contributions(&[("contradictions", 9.0), ("disregards_429", 0.4)]),
-        ] {
-            assert_eq!(steps().decide(Score::new(99.0), &weak, 0.0), Action::Throttle);
-        }
+    fn one_kind_of_evidence_does_not_reject() {
+        assert_eq!(decide(99.0, 99.0, 1), Action::Throttle);
     }
 
     #[test]
-    fn what_others_saw_is_one_kind_of_evidence() {
-        let own = contributions(&[("requests_per_minute", 2.0)]);
-        assert_eq!(steps().decide(Score::new(99.0), &own, 3.0), Action::Reject);
-        assert_eq!(steps().decide(Score::new(99.0), &contributions(&[]), 9.0), Action::Throttle);
+    fn what_associates_did_tags_and_no_more() {
+        for (firm, action) in
+            [(20.0, Action::Tag), (74.9, Action::Tag), (75.0, Action::Throttle), (95.0, Action::Reject)]
+        {
+            assert_eq!(decide(99.0, firm, 2), action, "{firm}");
+        }
     }
 }

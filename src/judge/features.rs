@@ -44,19 +44,22 @@ pub enum Evidence {
     Conduct,
     /// What is asked, and in which manner. Teachers, testers and batch jobs ask so too: never grounds for rejecting.
     Prompt,
-    /// What it has in common with others.
+    /// What it has in common with others that nobody else can bring upon it: its own prompts, and how many places it comes from.
     Coordination,
+    /// The network, the software and the options that it shares with suspects. Whoever wants an innocent caller stopped can
+    /// harvest beside it with the same: never grounds for rejecting, and hardly any for throttling.
+    Association,
 }
 
 impl Evidence {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt, Self::Coordination];
+    pub const ALL: [Self; 7] =
+        [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt, Self::Coordination, Self::Association];
 
     /// Whether an analyst could defend a rejection with it.
     #[must_use]
     pub const fn is_defensible(self) -> bool {
-        !matches!(self, Self::Rhythm | Self::Prompt)
+        !matches!(self, Self::Rhythm | Self::Prompt | Self::Association)
     }
 
     /// The name used in reports.
@@ -69,6 +72,7 @@ impl Evidence {
             Self::Conduct => "conduct",
             Self::Prompt => "prompt",
             Self::Coordination => "coordination",
+            Self::Association => "association",
         }
     }
 }
@@ -329,19 +333,19 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     },
     Feature {
         name: "shares_manner",
-        evidence: Evidence::Coordination,
+        evidence: Evidence::Association,
         doc: "A client profile with the same options and tools that a suspected cluster shares, on the same scale.",
         read: |f| f.inherited.by(Link::Manner),
     },
     Feature {
         name: "shares_network",
-        evidence: Evidence::Coordination,
+        evidence: Evidence::Association,
         doc: "A network that a suspected cluster shares, on the same scale. Others may use it too.",
         read: |f| f.inherited.by(Link::Network),
     },
     Feature {
         name: "shares_client",
-        evidence: Evidence::Coordination,
+        evidence: Evidence::Association,
         doc: "A client profile that a suspected cluster shares, on the same scale. So does everybody with the same version of the same SDK.",
         read: |f| f.inherited.by(Link::Client),
     },

@@ -4,6 +4,7 @@
 pub mod action;
 pub mod cluster;
 pub mod features;
+pub mod grounds;
 pub mod model;
 pub mod verdict;
 pub mod watchlist;
@@ -11,6 +12,7 @@ pub mod watchlist;
 pub use action::{Action, Step, Steps};
 pub use cluster::{CLUSTER_FEATURES, Cluster, Inherited};
 pub use features::{Evidence, FEATURES, Facts, Feature};
+pub use grounds::{Grounds, Weighed};
 pub use model::{Contributions, Model, ModelError, log_odds, probability};
 pub use verdict::{Reason, Reasons, Score, Verdict};
 pub use watchlist::{Match, Watch, Watchlist};

@@ -3,7 +3,7 @@
 use super::debt::Debt;
 use super::decay::{Daily, Elapsed, Rates};
 use super::distinct::Few;
-use super::evidence::Evidence;
+use super::evidence::Suspicion;
 use super::hours::Hours;
 use super::intervals::Intervals;
 use super::merge::Merge;
@@ -38,7 +38,7 @@ record! {
         /// Client profiles that it comes with.
         clients: Few,
         /// What its requests say together.
-        evidence: Evidence,
+        suspicion: Suspicion,
         /// What it has to work off before it may ask again, where it is throttled.
         debt: Debt,
         /// The tools that it offers, by a part of their hash; 0 for none.
@@ -48,7 +48,7 @@ record! {
         actor.waits.forget_open_wait();
         actor.debt = Debt::default();
     },
-    worth: |actor, now| worth_of_evidence(actor.evidence, now.seconds_since(actor.last_seen))
+    worth: |actor, now| worth_of_evidence(actor.suspicion.evidence, now.seconds_since(actor.last_seen))
 }
 
 /// How a request lies to those before it. Found once, by who remembers the most, and told to all who count.

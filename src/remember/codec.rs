@@ -6,7 +6,7 @@
 use super::debt::Debt;
 use super::decay::{Daily, Rates};
 use super::distinct::{Places, REGISTERS, Recent, Registers};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Suspicion};
 use super::group::{Last, Likeness};
 use super::hours::Hours;
 use super::intervals::Intervals;
@@ -229,6 +229,17 @@ impl Part for Evidence {
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self { weighted: signed(from)?, weight: f32::read(from)? })
+    }
+}
+
+impl Part for Suspicion {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.evidence.write(to);
+        self.loose.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { evidence: Part::read(from)?, loose: f32::read(from)? })
     }
 }
 

@@ -24,10 +24,15 @@ const HEAVY: f32 = 5.0;
 /// Requests without evidence that are imagined, each of the heaviest weight.
 const PRIOR: f32 = 3.0 * HEAVIEST;
 
+/// What a request weighs, by its log-odds.
+fn weight(log_odds: f32) -> f32 {
+    1.0 + (HEAVIEST - 1.0) * ((log_odds - LIGHT) / (HEAVY - LIGHT)).clamp(0.0, 1.0)
+}
+
 impl Evidence {
     /// Adds a request: its log-odds above the model's bias, and its log-odds with the bias.
     pub fn add(&mut self, above: f32, log_odds: f32) {
-        let weight = 1.0 + (HEAVIEST - 1.0) * ((log_odds - LIGHT) / (HEAVY - LIGHT)).clamp(0.0, 1.0);
+        let weight = weight(log_odds);
         self.weight += weight;
         self.weighted += weight * above;
     }
@@ -48,6 +53,43 @@ impl Merge for Evidence {
     fn merge(&mut self, other: &Self) {
         self.weighted += other.weighted;
         self.weight += other.weight;
+    }
+}
+
+/// The evidence against an actor, and how much of it is loose: what others may have brought upon it, who share its network or its
+/// software. Merges by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Suspicion {
+    /// All of it.
+    pub evidence: Evidence,
+    pub(super) loose: f32,
+}
+
+impl Suspicion {
+    /// Adds a request: its firm and its loose log-odds above the model's bias, and the bias.
+    pub fn add(&mut self, firm: f32, loose: f32, bias: f32) {
+        let above = firm + loose;
+        self.evidence.add(above, bias + above);
+        self.loose += weight(bias + above) * loose;
+    }
+
+    /// The mean of the firm evidence: log-odds above the model's bias. No requests are imagined here: of all the evidence enough has
+    /// to be there before this is asked, and it tells what of it holds.
+    #[must_use]
+    pub fn firm_log_odds(&self) -> f32 {
+        (self.evidence.weighted - self.loose) / self.evidence.weight.max(1.0)
+    }
+}
+
+impl Merge for Suspicion {
+    fn age(&mut self, elapsed: &Elapsed) {
+        self.evidence.age(elapsed);
+        self.loose *= elapsed.left_of_day();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.evidence.merge(&other.evidence);
+        self.loose += other.loose;
     }
 }
 
@@ -79,6 +121,16 @@ mod tests {
         assert!(of(mixed) > 6.0);
         let odd = (0..100).map(|i| if i % 100 == 3 { 9.0 } else { 0.0 });
         assert!(of(odd) < 2.0);
+    }
+
+    #[test]
+    fn loose_evidence_is_told_apart() {
+        let mut suspicion = Suspicion::default();
+        for _ in 0..40 {
+            suspicion.add(2.0, 7.0, BIAS);
+        }
+        assert!(suspicion.evidence.log_odds() > 8.0);
+        assert!((1.99..2.01).contains(&suspicion.firm_log_odds()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use actor::{Actor, Sight};
 pub use clue::Clue;
 pub use debt::Debt;
 pub use decay::{Daily, Elapsed, Rates};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Suspicion};
 pub use group::{Group, Member};
 pub use memory::{Memory, News};
 pub use merge::Merge;

@@ -192,7 +192,7 @@ mod tests {
         let suspect = table.entry(1, START);
         suspect.stand_at(START);
         for _ in 0..20 {
-            suspect.evidence.add(9.0, 5.0);
+            suspect.suspicion.evidence.add(9.0, 5.0);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::remember::codec::{Reader, write_number};
 use crate::remember::{Actor, Clue, Group, Memory, Record, Time};
 
 /// The format of messages. Who reads another version reads nothing.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// A message is closed once it has so many bytes: with one more record it stays below 64 KiB.
 pub const LARGEST: usize = 60_000;
 

@@ -52,24 +52,30 @@ def test_nobody_gets_an_exemption_by_writing_an_address_or_an_account(gateway, h
     assert statuses[-1] == 429
 
 
-def test_who_harvests_from_an_address_has_no_neighbour_rejected(gateway):
-    """An attacker who wants an honest customer out shares what he can with it: the address, and in the worse case the software as well."""
-    gate = gateway({"mode": "enforce", "access_log": "all"})
+def test_who_harvests_beside_an_honest_customer_has_it_tagged_at_most(gateway):
+    """An attacker who wants an honest customer out shares with it what he can: the address, the software and the options."""
+    gate = gateway({"mode": "enforce", "actions": [
+        {"at": 50, "do": "tag"}, {"at": 60, "do": "throttle"}, {"at": 70, "do": "reroute"}, {"at": 80, "do": "reject"}]})
     other = {"user-agent": "OpenAI/Python 3.54.0", "x-stainless-lang": "python", "x-stainless-runtime": "CPython", "x-stainless-package-version": "3.54.0"}
-    neighbours = {"sk-another-client": other, "sk-same-client": {}}
+    options = {name: value for name, value in ask(0).items() if name != "messages"}
+    neighbours = {"sk-same-address": (other, {"model": "m", "temperature": 0.3}), "sk-same-client": ({}, {"model": "m", "temperature": 0.3}),
+                  "sk-same-options": ({}, options)}
     statuses = {key: [] for key in neighbours}
+    caught = 0
     with gate.http() as client:
         def post(key: str, body: dict, headers: dict) -> int:
             return client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"} | headers).status_code
 
-        for turn in range(240):
-            post(f"sk-hydra-{turn % 24}", ask(turn), {})
-            for key, headers in neighbours.items() if turn % 12 == 0 else ():
-                statuses[key].append(post(key, {"model": "m", "temperature": 0.3, "messages": [
-                    {"role": "system", "content": "You help readers of a library."},
+        for turn in range(288):
+            caught += post(f"sk-hydra-{turn % 24}", ask(turn), {}) != 200
+            for key, (headers, asked) in neighbours.items() if turn % 12 == 0 else ():
+                statuses[key].append(post(key, asked | {"messages": [
                     {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello!"},
                     {"role": "user", "content": f"what is on the {turn}th page of it?"}]}, headers))
-    assert statuses == {key: [200] * 20 for key in neighbours}
+    assert caught > 24, "who is to frame others has to be suspected"
+    assert statuses == {key: [200] * 24 for key in neighbours}
+    framed = [received for received in gate.suspects.received if received.header("authorization") == "Bearer sk-same-options"]
+    assert float(framed[-1].header("x-scarecrow-score")) >= 80, "nobody is framed here"
 
 
 BOMBS = {

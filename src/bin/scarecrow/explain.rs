@@ -116,7 +116,8 @@ fn subject(actor: Option<&Actor>, name: &str) -> Value {
         "templates": actor.templates.count(),
         "networks": actor.networks.count(),
         "clients": actor.clients.count(),
-        "evidence": actor.evidence.log_odds(),
+        "evidence": actor.suspicion.evidence.log_odds(),
+        "firm_evidence": actor.suspicion.firm_log_odds(),
     })
 }
 

@@ -35,7 +35,8 @@ impl Detector for Filter {
         verdict.map_or(0.0, |verdict| {
             // A policy without that step never acts, whatever the score.
             let acts = verdict.action >= Action::Throttle;
-            if acts { verdict.score.value().max(self.throttle_at) } else { verdict.score.value() }
+            let score = verdict.score.value();
+            if acts { score.max(self.throttle_at) } else { score.min(self.throttle_at.next_down()) }
         })
     }
 

@@ -196,7 +196,7 @@ pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) 
             let log_odds = group.and_then(|group| cluster::log_odds(group, &policy.model.clusters));
             *clusters = clusters.max(log_odds.map_or(f64::MIN, f64::from));
         }
-        *own = own.max((policy.model.requests.bias + actor.evidence.log_odds()).into());
+        *own = own.max((policy.model.requests.bias + actor.suspicion.evidence.log_odds()).into());
     })?;
     for [templates, manners, own] in highest.into_values() {
         honest.templates.push(templates);
