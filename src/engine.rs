@@ -116,7 +116,7 @@ impl Engine {
             .filter(|start| *start <= grounds.firm)
             .map(|start| policy.throttle.admit(actor.debt, grounds.firm, start));
         self.memory.change_actor(subject.id, now, |actor| {
-            actor.suspicion = suspicion;
+            actor.suspicion.add(weighed.firm, weighed.loose, bias);
             if let Some(Ok(more)) = admitted {
                 actor.debt.0 += more.0;
             }
@@ -301,6 +301,7 @@ mod tests {
     use super::*;
     use crate::observe::answer::Usage;
     use crate::observe::{Connection, Headers, RequestBody, Secret};
+    use crate::remember::Record;
     use serde_json::json;
 
     const START: Time = Time(1_700_000_000_000_000_000);
@@ -491,6 +492,25 @@ mod tests {
         assert_eq!(reasons(&mut bench, &[accept, agent]), "");
         assert_eq!(reasons(&mut bench, &[accept, agent]), "");
         assert!(reasons(&mut bench, &[agent, accept]).contains("header_order="));
+    }
+
+    #[test]
+    fn the_news_of_each_request_add_up_to_what_is_remembered() {
+        let mut bench = Bench::new("");
+        bench.engine.memory_mut().keep_news();
+        let (mut told, mut id) = (Actor::default(), 0);
+        for turn in 0..20u32 {
+            let question = format!("question {turn}");
+            id = bench.ask("Bearer a", turn.into(), "Answer step by step", &question).subject.id;
+            let news = bench.engine.memory_mut().take_news();
+            told.merge(&news.actors[&id]);
+        }
+        let now = START.plus_seconds(20.0);
+        told.stand_at(now);
+        let known = bench.engine.memory_mut().actor(id, now).suspicion;
+        let near = |one: f32, other: f32| (one - other).abs() < 1e-3 * other.abs();
+        assert!(near(told.suspicion.evidence.log_odds(), known.evidence.log_odds()), "{told:?} {known:?}");
+        assert!(near(told.suspicion.firm_log_odds(), known.firm_log_odds()), "{told:?} {known:?}");
     }
 
     #[test]
