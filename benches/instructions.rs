@@ -133,12 +133,13 @@ fn exchange() -> Box<dyn FnMut()> {
     let (mut other, ..) = engine(0);
     let (mut engine, policy, mut observation) = engine(0);
     engine.memory_mut().keep_news();
-    for number in 0..1_000 {
-        observation.credential = Some(Kind::Credential.with(mix(number)));
-        engine.request(&observation, &policy, START.plus_seconds(number as f64));
-    }
-    let now = START.plus_seconds(1_000.0);
-    Box::new(move || {
+    let mut ask = move |engine: &mut Engine, at: f64| {
+        for number in 0..1_000 {
+            observation.credential = Some(Kind::Credential.with(mix(number)));
+            engine.request(&observation, &policy, START.plus_seconds(at + number as f64));
+        }
+    };
+    let mut tell = move |engine: &mut Engine, at: f64| {
         let news = engine.memory_mut().take_news();
         let mut writer = Writer::new(news.since, LARGEST);
         // A map has no order of its own, and the count has to repeat.
@@ -148,7 +149,13 @@ fn exchange() -> Box<dyn FnMut()> {
             writer.actor(*id, actor);
         }
         for message in writer.finish() {
+            let now = START.plus_seconds(at);
             black_box(Delta::read(&message).unwrap().tell(other.memory_mut(), now, |_, _| true));
         }
-    })
+    };
+    // The other's tables are allocated as they fill.
+    ask(&mut engine, 0.0);
+    tell(&mut engine, 1_000.0);
+    ask(&mut engine, 1_000.0);
+    Box::new(move || tell(&mut engine, 2_000.0))
 }
