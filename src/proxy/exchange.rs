@@ -57,6 +57,8 @@ struct Reading {
 /// A request that was judged and sent on to the origin.
 struct SentOn {
     subject: Principal,
+    /// When it was judged.
+    at: Time,
     /// It carries our headers.
     is_tagged: bool,
     /// How to read its answer, if it is to be read.
@@ -123,11 +125,12 @@ impl Exchange {
     fn request_body(&mut self, size: usize, is_end: bool) -> Action {
         let Some(reading) = &mut self.reading else { return Action::Continue };
         let is_whole = reading.read(size) | is_end;
-        let may_wait = reading.may_wait();
-        let is_over = is_whole || !reading.body.wants_more() || (reading.is_held() && !may_wait);
-        match (is_over, may_wait) {
-            (true, _) => self.end_of_request(is_whole),
-            (false, true) => Action::Pause,
+        if is_whole || !reading.body.wants_more() {
+            return self.end_of_request(is_whole);
+        }
+        match (reading.is_held(), reading.may_wait()) {
+            (_, true) => Action::Pause,
+            (true, false) => self.end_of_request(false),
             (false, false) => Action::Continue,
         }
     }
@@ -186,7 +189,7 @@ impl Exchange {
         }
         let dialect = policy.inspect_responses.then_some(dialect);
         let prompt = observation.conversation.as_ref().map_or(0, |conversation| conversation.text_bytes());
-        self.sent = Some(SentOn { subject: verdict.subject, is_tagged: !headers.is_empty(), dialect, prompt });
+        self.sent = Some(SentOn { subject: verdict.subject, at: now, is_tagged: !headers.is_empty(), dialect, prompt });
         Action::Continue
     }
 
@@ -198,13 +201,19 @@ impl Exchange {
         // The origin may answer before it has the whole body.
         self.end_of_request(false);
         let Some(sent) = &self.sent else { return };
+        // One call for all headers costs about as much as one for each of two.
+        let map = raw::headers(Map::Response);
         if sent.is_tagged {
+            // Who cannot see what an origin echoes removes whatever it may be.
+            let is_sent =
+                |name: &str| wire::pairs(map.as_deref().unwrap_or_default()).any(|(sent, _)| sent == name.as_bytes());
             for name in tag::ALL {
-                raw::remove_header(Map::Response, name.as_bytes());
+                if map.is_none() || is_sent(name) {
+                    raw::remove_header(Map::Response, name.as_bytes());
+                }
             }
         }
-        let map = raw::headers(Map::Response).unwrap_or_default();
-        // One call for all headers costs about as much as one for each of two.
+        let map = map.unwrap_or_default();
         let head = ResponseHead::new(wire::pairs(&map));
         Worker::with(&self.plugin.policy, |worker| {
             worker.counts.add_status(head.status);
@@ -235,7 +244,8 @@ impl Exchange {
             let answer = answer.finish();
             Worker::with(&self.plugin.policy, |worker| {
                 worker.counts.add_answer(&answer);
-                worker.engine.response(sent.subject, &answer, raw::now());
+                // What is remembered stands at the last request, so the time that it is now need not be asked for.
+                worker.engine.response(sent.subject, &answer, sent.at);
             });
         }
     }
@@ -263,7 +273,11 @@ impl Reading {
 
     /// Reads what is new of `size` bytes. Returns whether the body is complete.
     fn read(&mut self, size: usize) -> bool {
-        let start = if self.is_held() && !raw::shows_once() { self.seen } else { 0 };
+        let is_held = self.is_held();
+        if is_held {
+            Worker::with(&self.policy, |worker| worker.holding.body_came());
+        }
+        let start = if is_held && !raw::shows_once() { self.seen } else { 0 };
         let body = &mut self.body;
         raw::body(Buffer::Request, start, size, PIECE, |piece| body.feed(piece));
         self.seen += size - start.min(size);

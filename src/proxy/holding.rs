@@ -114,9 +114,13 @@ impl Holding {
         Some(hold)
     }
 
-    /// More of a waiting request's body came. Returns whether it may go on waiting with so many bytes.
-    pub fn may_wait(&mut self, hold: &Hold, bytes: usize, now: Time) -> bool {
+    /// A waiting request's body came: this host hands them over.
+    pub fn body_came(&mut self) {
         self.proof = Proof::Given;
+    }
+
+    /// Whether a request may go on waiting, of whose body so many bytes have come by now.
+    pub fn may_wait(&mut self, hold: &Hold, bytes: usize, now: Time) -> bool {
         let before = hold.0.bytes.replace(bytes);
         hold.0.since.set(now);
         if before < SMALLEST && bytes >= SMALLEST {
@@ -174,6 +178,7 @@ mod tests {
         let mut holding = Holding::default();
         let first = holding.begin(1, START).unwrap();
         assert!(holding.begin(2, START).is_none());
+        holding.body_came();
         assert!(holding.may_wait(&first, 10, START));
         assert!(holding.begin(3, START).is_some() && holding.begin(4, START).is_some());
         assert_eq!(holding.tick(after(9.0)), []);
@@ -231,6 +236,7 @@ mod tests {
     fn a_full_buffer_is_found_out_and_nobody_waits_for_more_after_that() {
         let mut holding = Holding::default();
         let hold = holding.begin(1, START).unwrap();
+        holding.body_came();
         assert!(holding.may_wait(&hold, 16_384, START));
         assert!(holding.may_wait(&hold, 40_000, after(0.1)));
         assert_eq!(holding.tick(after(1.0)), []);

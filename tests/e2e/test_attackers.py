@@ -76,6 +76,7 @@ def test_who_harvests_beside_an_honest_customer_has_it_tagged_at_most(gateway):
     assert statuses == {key: [200] * 24 for key in neighbours}
     framed = [received for received in gate.suspects.received if received.header("authorization") == "Bearer sk-same-options"]
     assert float(framed[-1].header("x-scarecrow-score")) >= 80, "nobody is framed here"
+    assert framed[-1].header("x-scarecrow-action") == "tag" and framed[-1].header("x-scarecrow-route") is None
 
 
 BOMBS = {
