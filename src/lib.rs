@@ -19,6 +19,7 @@
 
 pub mod act;
 pub mod config;
+mod documentation;
 pub mod engine;
 pub mod judge;
 pub mod observe;

@@ -26,8 +26,21 @@ has_target() {
     library=$(rustc --print target-libdir --target wasm32-wasip1 2>/dev/null) && [ -d "$library" ]
 }
 
+# A module holds the names of source files, for panics; they need not tell where it was built.
+remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src="
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-C target-feature=+simd128 $remap"
+
+# Of Scarecrow's libraries only what stands on a request's way is built for speed: a smaller module starts sooner.
+small=()
+if grep -q 'name = "scarecrow-edge"' "$crate/Cargo.lock"; then
+    small=(--config 'profile.release.package."*".opt-level="s"')
+    for library in scarecrow-edge siphasher miniz_oxide; do
+        small+=(--config "profile.release.package.$library.opt-level=3")
+    done
+fi
+
 build() {
-    "$1" rustc --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release "${kind[@]}" \
+    "$1" rustc --quiet "${small[@]}" --manifest-path "$crate/Cargo.toml" --target-dir "$target" --release "${kind[@]}" \
         --target wasm32-wasip1 "${@:2}"
 }
 
@@ -60,7 +73,7 @@ fi
 # `_initialize` itself), a program has libc's.
 export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1
 export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
-export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-C link-self-contained=no -L native=/usr/lib/wasm32-wasi -C target-feature=+simd128"
+CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS+=" -C link-self-contained=no -L native=/usr/lib/wasm32-wasi"
 start=()
 [ "${kind[0]}" = --lib ] || start=(-- -C link-arg=/usr/lib/wasm32-wasi/crt1-command.o)
 build /usr/bin/cargo -Zbuild-std=std,panic_abort "$@" "${start[@]}"

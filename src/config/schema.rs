@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documentation::documentation;
 use crate::share::disclosure::Item;
 
 /// What a field may hold.
@@ -57,11 +58,11 @@ pub struct Field {
 }
 
 const fn field(path: &'static str, kind: Type, default: &'static str, doc: &'static str) -> Field {
-    Field { path, kind, default, per_route: true, doc }
+    Field { path, kind, default, per_route: true, doc: documentation(doc) }
 }
 
 const fn global(path: &'static str, kind: Type, default: &'static str, doc: &'static str) -> Field {
-    Field { path, kind, default, per_route: false, doc }
+    Field { path, kind, default, per_route: false, doc: documentation(doc) }
 }
 
 /// Every field. A group stands before its fields.

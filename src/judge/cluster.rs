@@ -6,6 +6,7 @@
 
 use super::features::{Evidence, Feature, flag, log_scale};
 use super::model::Weights;
+use crate::documentation::documentation;
 use crate::observe::{Link, Shared};
 use crate::remember::Group;
 use crate::remember::group::ENOUGH;
@@ -58,7 +59,7 @@ pub const FEWEST: f32 = 8.0;
 pub const COUNT: usize = 15;
 
 const fn is_link(name: &'static str, doc: &'static str, read: fn(&Cluster<'_>) -> f32) -> ClusterFeature {
-    Feature { name, evidence: Evidence::Coordination, doc, read }
+    Feature { name, evidence: Evidence::Coordination, doc: documentation(doc), read }
 }
 
 /// Every feature of clusters. Names never change their meaning.
@@ -66,73 +67,81 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     Feature {
         name: "members",
         evidence: Evidence::Coordination,
-        doc: "Members within a day: 8 give 0, 800 give 1, by ratio in between.",
+        doc: documentation("Members within a day: 8 give 0, 800 give 1, by ratio in between."),
         read: |c| log_scale(c.group.members.count(), FEWEST, 800.0),
     },
     Feature {
         name: "equal_load",
         evidence: Evidence::Coordination,
-        doc: "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
+        doc: documentation(
+            "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
+        ),
         read: |c| c.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
     },
     Feature {
         name: "equal_pace",
         evidence: Evidence::Coordination,
-        doc: "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
+        doc: documentation(
+            "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
+        ),
         read: |c| c.variances().map_or(0.0, |(_, intervals)| (1.0 - intervals / 3.0).max(0.0)),
     },
     Feature {
         name: "newcomers",
         evidence: Evidence::Coordination,
-        doc: "Share of requests from members that turned up in the last three days, if memory is older.",
+        doc: documentation("Share of requests from members that turned up in the last three days, if memory is older."),
         read: |c| c.group.share(c.group.newcomers),
     },
     Feature {
         name: "single_turns",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with one question and no answer before it.",
+        doc: documentation("Share of requests with one question and no answer before it."),
         read: |c| c.group.share(c.group.single_turns),
     },
     Feature {
         name: "cued",
         evidence: Evidence::Prompt,
-        doc: "Share of requests with a phrase that elicits training data.",
+        doc: documentation("Share of requests with a phrase that elicits training data."),
         read: |c| c.group.share(c.group.cued),
     },
     Feature {
         name: "contradicting",
         evidence: Evidence::Client,
-        doc: "Share of requests that contradict themselves.",
+        doc: documentation("Share of requests that contradict themselves."),
         read: |c| c.group.share(c.group.contradicting),
     },
     Feature {
         name: "one_client",
         evidence: Evidence::Client,
-        doc: "All members come with one client profile: 1 for one, 0 for 16 and more.",
+        doc: documentation("All members come with one client profile: 1 for one, 0 for 16 and more."),
         read: |c| 1.0 - log_scale(c.group.clients.count(), 1.0, 16.0),
     },
     Feature {
         name: "few_networks",
         evidence: Evidence::Coordination,
-        doc: "Members share networks: 1 if a hundred or more come from each, 0 if each comes from its own.",
+        doc: documentation(
+            "Members share networks: 1 if a hundred or more come from each, 0 if each comes from its own.",
+        ),
         read: |c| log_scale(c.group.members.count() / c.group.networks.count().max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "requests_per_member",
         evidence: Evidence::Volume,
-        doc: "Requests per member and day: 1 gives 0, 100 give 1, by ratio in between.",
+        doc: documentation("Requests per member and day: 1 gives 0, 100 give 1, by ratio in between."),
         read: |c| log_scale(c.group.requests.sum() / c.group.members.count().max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "answer_length",
         evidence: Evidence::Volume,
-        doc: "Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between.",
+        doc: documentation("Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between."),
         read: |c| log_scale(c.group.output.sum() / c.group.requests.sum().max(1e-9), 100.0, 3e3),
     },
     Feature {
         name: "output_ratio",
         evidence: Evidence::Volume,
-        doc: "Tokens out for each token in: 0.25 give 0, 8 give 1, by ratio in between. Who digests documents takes less than they give.",
+        doc: documentation(
+            "Tokens out for each token in: 0.25 give 0, 8 give 1, by ratio in between. Who digests documents takes less than they give.",
+        ),
         read: |c| log_scale(c.group.output.sum() / c.group.input.sum().max(1.0), 0.25, 8.0),
     },
     is_link("by_manner", "What is shared is a client profile with its options.", |c| flag(c.link == Link::Manner)),

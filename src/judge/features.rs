@@ -3,6 +3,7 @@
 //! Adding a feature is one entry here and one weight in `model.json`.
 
 use super::cluster::Inherited;
+use crate::documentation::documentation;
 use crate::observe::prompt::Cue;
 use crate::observe::{Conversation, Family, Link, Observation};
 use crate::remember::{Actor, Time};
@@ -116,43 +117,49 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "requests_per_minute",
         evidence: Evidence::Volume,
-        doc: "Requests of about the last minute: 6 give 0, 600 give 1, by ratio in between.",
+        doc: documentation("Requests of about the last minute: 6 give 0, 600 give 1, by ratio in between."),
         read: |f| log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
     },
     Feature {
         name: "requests_per_hour",
         evidence: Evidence::Volume,
-        doc: "Requests of about the last hour: 60 give 0, 6,000 give 1, by ratio in between.",
+        doc: documentation("Requests of about the last hour: 60 give 0, 6,000 give 1, by ratio in between."),
         read: |f| log_scale(f.actor.requests.per_hour(), 60.0, 6_000.0),
     },
     Feature {
         name: "requests_per_day",
         evidence: Evidence::Volume,
-        doc: "Requests of about the last day: 500 give 0, 50,000 give 1, by ratio in between.",
+        doc: documentation("Requests of about the last day: 500 give 0, 50,000 give 1, by ratio in between."),
         read: |f| log_scale(f.actor.requests.per_day(), 500.0, 50_000.0),
     },
     Feature {
         name: "side_by_side",
         evidence: Evidence::Rhythm,
-        doc: "Share of requests within half a second of the one before: the worker pool of a pipeline. Honest batch jobs and busy services do it too.",
+        doc: documentation(
+            "Share of requests within half a second of the one before: the worker pool of a pipeline. Honest batch jobs and busy services do it too.",
+        ),
         read: |f| f.actor.intervals.side_by_side(),
     },
     Feature {
         name: "regular_intervals",
         evidence: Evidence::Rhythm,
-        doc: "Intervals that vary little (coefficient of variation under 0.5): a timer, not a person. Weak: cron jobs are regular, pipelines are not.",
+        doc: documentation(
+            "Intervals that vary little (coefficient of variation under 0.5): a timer, not a person. Weak: cron jobs are regular, pipelines are not.",
+        ),
         read: |f| f.actor.intervals.variation().map_or(0.0, |cv| (1.0 - cv / 0.5).max(0.0)),
     },
     Feature {
         name: "round_the_clock",
         evidence: Evidence::Rhythm,
-        doc: "Hours of the last 24 with a request: 16 give 0, 24 give 1. Weak: a fifth of honest clients never sleep.",
+        doc: documentation(
+            "Hours of the last 24 with a request: 16 give 0, 24 give 1. Weak: a fifth of honest clients never sleep.",
+        ),
         read: |f| ((f.actor.hours.count(f.now) as f32 - 16.0) / 8.0).max(0.0),
     },
     Feature {
         name: "contradictions",
         evidence: Evidence::Client,
-        doc: "Ways in which the request contradicts itself: one gives 0.6, two or more give 1.",
+        doc: documentation("Ways in which the request contradicts itself: one gives 0.6, two or more give 1."),
         read: |f| match f.observation.contradictions.count() {
             0 => 0.0,
             1 => 0.6,
@@ -162,55 +169,73 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "http_library",
         evidence: Evidence::Client,
-        doc: "An HTTP library under its default name, or no User-Agent at all, where most software names itself or uses an SDK.",
+        doc: documentation(
+            "An HTTP library under its default name, or no User-Agent at all, where most software names itself or uses an SDK.",
+        ),
         read: |f| flag(matches!(f.observation.client.family, Family::HttpLibrary | Family::Absent)),
     },
     Feature {
         name: "asynchronous",
         evidence: Evidence::Rhythm,
-        doc: "The SDK says that it runs on an event loop. Weak: most servers do, pipelines nearly always.",
+        doc: documentation(
+            "The SDK says that it runs on an event loop. Weak: most servers do, pipelines nearly always.",
+        ),
         read: |f| flag(f.observation.client.asynchronous),
     },
     Feature {
         name: "header_order",
         evidence: Evidence::Client,
-        doc: "The same client profile was seen with its header names in another order: an emulation, or a proxy in between.",
+        doc: documentation(
+            "The same client profile was seen with its header names in another order: an emulation, or a proxy in between.",
+        ),
         read: |f| flag(f.header_order_changed),
     },
     Feature {
         name: "retry_without_cause",
         evidence: Evidence::Client,
-        doc: "The SDK says that it retries two times or more, and nobody asked this caller to wait: a header copied from elsewhere, or an origin that fails.",
+        doc: documentation(
+            "The SDK says that it retries two times or more, and nobody asked this caller to wait: a header copied from elsewhere, or an origin that fails.",
+        ),
         read: |f| flag(f.observation.client.retries >= 2 && !f.actor.waits.any()),
     },
     Feature {
         name: "disregards_429",
         evidence: Evidence::Conduct,
-        doc: "Share of requests that came while the caller had been asked to wait. Measured: pipelines 0.8 to 0.9, sequential SDKs 0.2.",
+        doc: documentation(
+            "Share of requests that came while the caller had been asked to wait. Measured: pipelines 0.8 to 0.9, sequential SDKs 0.2.",
+        ),
         read: |f| f.actor.waits.disregard(),
     },
     Feature {
         name: "output_tokens_per_minute",
         evidence: Evidence::Volume,
-        doc: "Tokens of answers of about the last minute: 3,000 give 0, 300,000 give 1, by ratio in between.",
+        doc: documentation(
+            "Tokens of answers of about the last minute: 3,000 give 0, 300,000 give 1, by ratio in between.",
+        ),
         read: |f| log_scale(f.actor.output.per_minute(), 3e3, 3e5),
     },
     Feature {
         name: "output_tokens_per_hour",
         evidence: Evidence::Volume,
-        doc: "Tokens of answers of about the last hour: 30,000 give 0, 3,000,000 give 1, by ratio in between.",
+        doc: documentation(
+            "Tokens of answers of about the last hour: 30,000 give 0, 3,000,000 give 1, by ratio in between.",
+        ),
         read: |f| log_scale(f.actor.output.per_hour(), 3e4, 3e6),
     },
     Feature {
         name: "output_tokens_per_day",
         evidence: Evidence::Volume,
-        doc: "Tokens of answers of about the last day: 200,000 give 0, 20,000,000 give 1, by ratio in between.",
+        doc: documentation(
+            "Tokens of answers of about the last day: 200,000 give 0, 20,000,000 give 1, by ratio in between.",
+        ),
         read: |f| log_scale(f.actor.output.per_day(), 2e5, 2e7),
     },
     Feature {
         name: "output_ratio",
         evidence: Evidence::Prompt,
-        doc: "Tokens out for each token in, over about a day: 1 gives 0, 16 give 1, by ratio in between. Weak: short questions get long answers everywhere.",
+        doc: documentation(
+            "Tokens out for each token in, over about a day: 1 gives 0, 16 give 1, by ratio in between. Weak: short questions get long answers everywhere.",
+        ),
         read: |f| {
             let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
             if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 }
@@ -219,43 +244,49 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "answer_length",
         evidence: Evidence::Prompt,
-        doc: "Tokens of an answer, on average over about a day: 100 give 0, 3,000 give 1, by ratio in between. Weak: reports and code are long.",
+        doc: documentation(
+            "Tokens of an answer, on average over about a day: 100 give 0, 3,000 give 1, by ratio in between. Weak: reports and code are long.",
+        ),
         read: |f| log_scale(f.actor.tokens_per_request().1, 100.0, 3e3),
     },
     Feature {
         name: "single_turn",
         evidence: Evidence::Prompt,
-        doc: "One question and no answer before it. Weak: nearly all business traffic is so.",
+        doc: documentation("One question and no answer before it. Weak: nearly all business traffic is so."),
         read: |f| f.asks(Conversation::is_single_turn),
     },
     Feature {
         name: "no_system_prompt",
         evidence: Evidence::Prompt,
-        doc: "No system prompt. Weak: half of all scripts have none, applications nearly always have one.",
+        doc: documentation(
+            "No system prompt. Weak: half of all scripts have none, applications nearly always have one.",
+        ),
         read: |f| f.asks(|asked| asked.system.is_none()),
     },
     Feature {
         name: "not_streamed",
         evidence: Evidence::Prompt,
-        doc: "The answer is taken whole. Weak: nobody watches, as in any batch job.",
+        doc: documentation("The answer is taken whole. Weak: nobody watches, as in any batch job."),
         read: |f| f.asks(|asked| !asked.options.stream),
     },
     Feature {
         name: "long_answers",
         evidence: Evidence::Prompt,
-        doc: "An answer of 2,048 tokens or more is allowed. Weak: coding agents allow more.",
+        doc: documentation("An answer of 2,048 tokens or more is allowed. Weak: coding agents allow more."),
         read: |f| f.asks(|asked| asked.options.allows_long_answers()),
     },
     Feature {
         name: "same_tools",
         evidence: Evidence::Prompt,
-        doc: "The very tools that the request before offered. Weak: every agent does.",
+        doc: documentation("The very tools that the request before offered. Weak: every agent does."),
         read: |f| flag(f.offers_same_tools),
     },
     Feature {
         name: "varied_topics",
         evidence: Evidence::Prompt,
-        doc: "Many topics under few templates within a day: 8 distinct topics give 0, 64 give 1, less one for each quarter as many templates. Weak: an extraction job has one template too.",
+        doc: documentation(
+            "Many topics under few templates within a day: 8 distinct topics give 0, 64 give 1, less one for each quarter as many templates. Weak: an extraction job has one template too.",
+        ),
         read: |f| {
             let (topics, templates) = (f.actor.topics.count(), f.actor.templates.count());
             log_scale(topics, 8.0, 64.0) * (1.0 - 4.0 * templates / topics.max(1.0)).max(0.0)
@@ -264,7 +295,9 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "collects",
         evidence: Evidence::Prompt,
-        doc: "One question a time about many topics, with answers much longer than the questions: 64 topics and 16 tokens out for each in give 1. Jobs that extract or summarise take less than they give, chats take turns.",
+        doc: documentation(
+            "One question a time about many topics, with answers much longer than the questions: 64 topics and 16 tokens out for each in give 1. Jobs that extract or summarise take less than they give, chats take turns.",
+        ),
         read: |f| {
             let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
             let ratio = if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 };
@@ -274,79 +307,97 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     Feature {
         name: "samples",
         evidence: Evidence::Prompt,
-        doc: "Several answers or log-probabilities are asked for: what a student model learns from and a person never sees. Evaluations ask so too.",
+        doc: documentation(
+            "Several answers or log-probabilities are asked for: what a student model learns from and a person never sees. Evaluations ask so too.",
+        ),
         read: |f| f.asks(|asked| asked.options.samples()),
     },
     Feature {
         name: "elicits_reasoning",
         evidence: Evidence::Prompt,
-        doc: "A phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
+        doc: documentation(
+            "A phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
+        ),
         read: |f| f.asks(|asked| asked.cues().has(Cue::Reasoning)),
     },
     Feature {
         name: "elicits_grading",
         evidence: Evidence::Prompt,
-        doc: "A phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
+        doc: documentation(
+            "A phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
+        ),
         read: |f| f.asks(|asked| asked.cues().has(Cue::Grading)),
     },
     Feature {
         name: "elicits_instructions",
         evidence: Evidence::Prompt,
-        doc: "A phrase that elicits instructions or questions to train on, or evolves them.",
+        doc: documentation("A phrase that elicits instructions or questions to train on, or evolves them."),
         read: |f| f.asks(|asked| asked.cues().has(Cue::Instructions)),
     },
     Feature {
         name: "elicits_answers_only",
         evidence: Evidence::Prompt,
-        doc: "A phrase that elicits bare answers to benchmark questions. Evaluations use them too.",
+        doc: documentation("A phrase that elicits bare answers to benchmark questions. Evaluations use them too."),
         read: |f| f.asks(|asked| asked.cues().has(Cue::AnswersOnly)),
     },
     Feature {
         name: "elicits_policy",
         evidence: Evidence::Prompt,
-        doc: "A phrase that elicits answers rewritten to suit a policy.",
+        doc: documentation("A phrase that elicits answers rewritten to suit a policy."),
         read: |f| f.asks(|asked| asked.cues().has(Cue::Policy)),
     },
     Feature {
         name: "elicits_in_bulk",
         evidence: Evidence::Prompt,
-        doc: "Any of these phrases, at many requests a minute: 6 give 0, 600 give 1, by ratio in between. People who use them ask one thing at a time.",
+        doc: documentation(
+            "Any of these phrases, at many requests a minute: 6 give 0, 600 give 1, by ratio in between. People who use them ask one thing at a time.",
+        ),
         read: |f| f.asks(|asked| asked.cues().any()) * log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
     },
     Feature {
         name: "many_networks",
         evidence: Evidence::Coordination,
-        doc: "Networks that the caller came from within a day: 2 give 0, 32 give 1, by ratio in between. A relay's account, or an application that runs in its users' hands.",
+        doc: documentation(
+            "Networks that the caller came from within a day: 2 give 0, 32 give 1, by ratio in between. A relay's account, or an application that runs in its users' hands.",
+        ),
         read: |f| log_scale(f.actor.networks.count(), 2.0, 32.0),
     },
     Feature {
         name: "many_clients",
         evidence: Evidence::Coordination,
-        doc: "Client profiles that the caller came with within a day: 2 give 0, 16 give 1, by ratio in between.",
+        doc: documentation(
+            "Client profiles that the caller came with within a day: 2 give 0, 16 give 1, by ratio in between.",
+        ),
         read: |f| log_scale(f.actor.clients.count(), 2.0, 16.0),
     },
     Feature {
         name: "shares_template",
         evidence: Evidence::Coordination,
-        doc: "A part of the prompt that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
+        doc: documentation(
+            "A part of the prompt that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
+        ),
         read: |f| f.inherited.by_template(),
     },
     Feature {
         name: "shares_manner",
         evidence: Evidence::Association,
-        doc: "A client profile with the same options and tools that a suspected cluster shares, on the same scale.",
+        doc: documentation(
+            "A client profile with the same options and tools that a suspected cluster shares, on the same scale.",
+        ),
         read: |f| f.inherited.by(Link::Manner),
     },
     Feature {
         name: "shares_network",
         evidence: Evidence::Association,
-        doc: "A network that a suspected cluster shares, on the same scale. Others may use it too.",
+        doc: documentation("A network that a suspected cluster shares, on the same scale. Others may use it too."),
         read: |f| f.inherited.by(Link::Network),
     },
     Feature {
         name: "shares_client",
         evidence: Evidence::Association,
-        doc: "A client profile that a suspected cluster shares, on the same scale. So does everybody with the same version of the same SDK.",
+        doc: documentation(
+            "A client profile that a suspected cluster shares, on the same scale. So does everybody with the same version of the same SDK.",
+        ),
         read: |f| f.inherited.by(Link::Client),
     },
 ];

@@ -1,12 +1,16 @@
-"""Puts the exports of a Wasm module in order: `exports.py IN OUT`.
+"""Puts the exports of a Wasm module in order, and leaves the names of its functions out: `exports.py IN OUT`.
 
 The SDK exports every callback of the ABI, and a proxy enters the VM for each that it finds, used or not: each entry less
 saves what a whole filter may cost. The callbacks under UNUSED are left to their defaults. Those under OURS take the place of
 the SDK's, because they return what its types cannot say, or know what it does not. Without this step the module filters as well, and reads no feeds.
+
+Names are a tenth of the module, and every VM that starts reads it. Functions keep their numbers, so that IN, which has the names, tells what
+the numbers of a backtrace in the proxy's log mean.
 """
 
 import sys
 
+NAMES = b"\x04name"
 UNUSED = {
     "proxy_on_done",
     "proxy_on_log",
@@ -16,7 +20,7 @@ OURS = {
     "scarecrow_on_request_body": "proxy_on_request_body",
     "scarecrow_on_http_call_response": "proxy_on_http_call_response",
 }
-EXPORT_SECTION = 7
+CUSTOM_SECTION, EXPORT_SECTION = 0, 7
 
 
 def read_leb(data: bytes, at: int) -> tuple[int, int]:
@@ -65,6 +69,8 @@ def in_order(module: bytes) -> bytes:
         body = module[start:at]
         if kind == EXPORT_SECTION:
             body = export_section(body)
+        elif kind == CUSTOM_SECTION and body.startswith(NAMES):
+            continue
         out += bytes([kind]) + leb(len(body)) + body
     return bytes(out)
 
