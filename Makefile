@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -113,7 +113,11 @@ lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnin
 	@cd edge/workers && npx tsc --noEmit
 	@cd edge/fastly && cargo fmt --check
 	@cd edge/fastly && cargo clippy --quiet --target-dir ../../target/fastly -- -D warnings
+	@python3 -m dependencies
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
+
+bench-start: $(WASM) $(VENV)/installed ## Measure what a worker's VM takes to start, and in memory
+	@$(PYTHON) -m bench.start $(BENCH)
 
 bench: $(WASM) $(PEERS) $(VENV)/installed ## Measure what the filter costs in a real Envoy
 	@$(PYTHON) -m bench.cost $(BENCH)
@@ -143,6 +147,9 @@ fuzz-smoke: $(FUZZER) ## Fuzz every target for a minute (needs the nightly compi
 
 fuzz-coverage: ## Report the lines that the fuzz targets' corpora reach (needs the nightly compiler and llvm)
 	@python3 fuzz/run.py --coverage $(FUZZ)
+
+soak: target/faulty/scarecrow.wasm $(VENV)/installed ## Half an hour at full load with everything that can go wrong at random (needs h2load)
+	@$(PYTHON) -m soak $(SOAK)
 
 $(RECORD)/installed: tests/record/requirements.txt
 	@tests/install-python.sh $(RECORD) $<

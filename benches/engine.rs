@@ -34,6 +34,32 @@ fn engine(criterion: &mut Criterion) {
     });
 }
 
+/// What a decision costs by the number of callers that were seen, each request from another of them.
+fn crowds(criterion: &mut Criterion) {
+    let policy = policy();
+    let mut observation = Observation::new(&Headers::new(pairs()), &Connection::default(), &policy.lens);
+    for callers in [1_000, 100_000, 10_000_000] {
+        let mut engine = Engine::new(65_536, RandomState::new());
+        let mut now = Time(1_700_000_000_000_000_000);
+        let mut ask = |number: u64| {
+            now = now.plus_seconds(0.001);
+            let caller = mix(number) % callers;
+            observation.credential = Some(Kind::Credential.with(mix(caller)));
+            observation.network = Some(Kind::Network.with(mix(!caller)));
+            engine.request(black_box(&observation), &policy, now)
+        };
+        // Nearly everybody comes at least once.
+        (0..2 * callers).for_each(|number| drop(ask(number)));
+        let mut turn = 0;
+        criterion.bench_function(&format!("remember and judge among {callers}"), |bencher| {
+            bencher.iter(|| {
+                turn += 1;
+                ask(turn)
+            });
+        });
+    }
+}
+
 /// Shared data with nobody else, which takes and forgets.
 struct Nobody;
 
@@ -77,5 +103,5 @@ fn exchange(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, engine, exchange);
+criterion_group!(benches, engine, crowds, exchange);
 criterion_main!(benches);

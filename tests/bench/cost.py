@@ -1,208 +1,176 @@
-"""What the filter costs: CPU time of Envoy's worker per request, beside no filter and a filter that does nothing.
+"""What the filter costs beside others: CPU time of Envoy's worker per request, and latency at a fixed rate.
 
     make bench
 
-One Envoy with a listener for each variant, so that all share the process and its state. Rounds are interleaved and
-the first is discarded; each figure is the median of the rounds, each difference the median of per-round differences.
-CPU time is the kernel's accounting of the worker thread (user and system), which a busy machine disturbs little.
+One Envoy with a listener for each variant, so that all share the process and its state. Rounds are interleaved and the first is
+discarded; each figure is the median of the rounds, each difference the median of per-round differences. CPU time is the kernel's accounting
+of the worker thread (user and system) over a fixed number of requests, which a busy machine disturbs little; latencies are those of another
+run at a fixed rate. Then one request of each kind is followed through the trace of an Envoy, for what enters and leaves the VM.
 """
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import options  # noqa: E402
-from harness.envoy import MODULE, ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
+from bench import calls, load, options  # noqa: E402
+from bench.load import EVENTS, Latency  # noqa: E402
+from bench.variants import (  # noqa: E402
+    ANSWER, BASE, BUFFER, HEADERS, NAIVE, NOOP, QUIET, SETTINGS, STREAM_VARIANTS, STREAMS, TAGGED, config, scarecrow)
+from harness.envoy import ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
 
-NOOP = ROOT / "target/noop/wasm32-wasip1/release/peers.wasm"
-NAIVE = ROOT / "target/naive/wasm32-wasip1/release/peers.wasm"
-
-HEADERS = {
-    "user-agent": "OpenAI/Python 3.54.0",
-    "accept": "application/json",
-    "accept-encoding": "gzip, deflate",
-    "authorization": "Bearer sk-proj-0123456789abcdef0123456789abcdef0123456789abcdef",
-    "content-type": "application/json",
-    "x-stainless-lang": "python",
-    "x-stainless-package-version": "3.54.0",
-    "x-stainless-os": "Linux",
-    "x-stainless-arch": "x64",
-    "x-stainless-runtime": "CPython",
-    "x-stainless-runtime-version": "3.11.7",
-    "x-stainless-async": "false",
-    "x-stainless-retry-count": "0",
-}
-
-CONNECTION = """
-          - name: envoy.filters.http.set_filter_state
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config
-              on_request_headers:
-              - object_key: scarecrow.connection
-                factory_key: envoy.string
-                format_string: { text_format_source: { inline_string: "address=%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% ja4=%TLS_JA4_FINGERPRINT% route=%METADATA(ROUTE:scarecrow)%" } }"""
+AT_ONCE = 10
 
 
-def wasm(name: str, module: Path, policy: dict) -> str:
-    return f"""
-          - name: {name}
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-              config:
-                name: {name}
-                allow_on_headers_stop_iteration: true
-                vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {module} }} }} }}
-                configuration: {{ "@type": type.googleapis.com/google.protobuf.Struct, value: {json.dumps(policy)} }}"""
+class Proxies:
+    """An Envoy with a listener for each variant, and the origin behind it, if there is one."""
+
+    def __init__(self, filters: list[str], folder: Path, upstream: bool, body: bool, trace: bool = False):
+        self.filters, self.folder, self.trace = filters, folder, trace
+        self.ports, self.admin = [free_port() for _ in filters], free_port()
+        self.origin = free_port() if upstream else None
+        self.answer = ANSWER if body else "ok"
+        self.body = body
+
+    def __enter__(self) -> Envoy:
+        self.stack = ExitStack()
+        if self.origin:
+            admin = free_port()
+            answering = config([BUFFER if self.body else ""], [self.origin], admin, None, self.answer)
+            self.stack.enter_context(Envoy(answering, self.folder / "origin", {9901: admin}))
+        text = config(self.filters, self.ports, self.admin, self.origin, self.answer)
+        return self.stack.enter_context(
+            Envoy(text, self.folder / "envoy", {9901: self.admin}, options=calls.TRACE if self.trace else None))
+
+    def __exit__(self, *_):
+        self.stack.close()
 
 
-SETTINGS = ["direct reply", "real upstream", "real upstream, 4 KiB body"]
-# Nothing is tagged: no score is out of the first step's reach, so the step is left out.
-QUIET = {"mode": "enforce", "actions": []}
-TAGGED = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
-VARIANTS = {
-    "no filter": "",
-    "a filter that does nothing": wasm("noop", NOOP, {}),
-    "a naive one: 6 headers, 3 properties, 2 sets": wasm("naive", NAIVE, {}),
-    "Scarecrow, nothing to tag": CONNECTION + wasm("quiet", MODULE, QUIET),
-    "the same without set_filter_state before it": wasm("bare", MODULE, QUIET),
-    "Scarecrow, tagged with reasons": CONNECTION + wasm("tagged", MODULE, TAGGED),
-}
-# What matters where requests have bodies.
-BODY_VARIANTS = {
-    "no filter": "",
-    "a filter that does nothing": wasm("noop", NOOP, {}),
-    "Scarecrow, observing": CONNECTION + wasm("observe", MODULE, {"mode": "observe", "actions": []}),
-    "Scarecrow, enforcing: requests wait for their verdict": CONNECTION + wasm("quiet", MODULE, QUIET),
-    "the same, responses unread": CONNECTION + wasm("unread", MODULE, QUIET | {"inspection": {"responses": "nothing"}}),
-    "the same, bodies unread too": CONNECTION + wasm("bodies", MODULE, QUIET | {"inspection": {"responses": "nothing", "request_bytes": 0}}),
-}
+class Rounds:
+    """Measurements of every variant in every round but the first."""
 
-WORDS = """Explain how TCP's slow start "probes" the path, step by step. First, the window doubles with each round trip. """
-BODY = json.dumps({"model": "gpt-4o-mini", "temperature": 0.7, "max_tokens": 1024, "messages": [
-    {"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": (WORDS * 40)[:3800]}]})
-ANSWER = json.dumps({"id": "c", "object": "chat.completion", "model": "gpt-4o-mini",
-                     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Certainly. " * 80}}],
-                     "usage": {"prompt_tokens": 900, "completion_tokens": 160, "total_tokens": 1060}})
-# The origin answers once it has the whole request, as a model does.
-BUFFER = """
-          - name: envoy.filters.http.buffer
-            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1048576 }"""
+    def __init__(self, variants: dict[str, str], rounds: int, what: str):
+        self.variants, self.rounds, self.what = variants, rounds, what
+        self.cpu: dict[str, list[float]] = {name: [] for name in variants}
+        self.latency: dict[str, list[Latency]] = {name: [] for name in variants}
 
-
-def listener(index: int, port: int, filters: str, upstream: bool, answer: str = "ok") -> str:
-    reply = json.dumps({"status": 200, "body": {"inline_string": answer}})
-    action = "route: { cluster: origin }" if upstream else f"direct_response: {reply}"
-    kind = "text/plain" if answer == "ok" else "application/json"
-    return f"""
-  - name: variant{index}
-    address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: variant{index}
-          route_config: {{ virtual_hosts: [{{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: "/" }}, {action}, response_headers_to_add: [{{ header: {{ key: content-type, value: {kind} }}, append_action: OVERWRITE_IF_EXISTS_OR_ADD }}] }}] }}] }}
-          http_filters:{filters}
-          - name: envoy.filters.http.router
-            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}"""
-
-
-def config(variants: dict[str, str], ports: list[int], admin: int, origin: int | None) -> str:
-    listeners = [listener(i, port, filters, origin is not None)
-                 for i, (port, filters) in enumerate(zip(ports, variants.values()))]
-    clusters = "" if origin is None else f"""
-  clusters:
-  - name: origin
-    load_assignment:
-      cluster_name: origin
-      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin} }} }} }} }}] }}]"""
-    return f"""
-admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
-static_resources:
-  listeners:{"".join(listeners)}{clusters}
-"""
-
-
-def load(port: int, body: str, seconds: int, script: Path, connections: int = 8) -> tuple[int, float]:
-    """Sends requests for so long; returns how many were answered and the median latency in microseconds."""
-    headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in HEADERS.items())
-    script.write_text(f'wrk.method = "POST"\nwrk.body = {json.dumps(body)}\n{headers}'
-                      'done = function(s, l, r) io.write(string.format("%d %f %d\\n", s.requests, l:percentile(50), s.errors.status))'
-                      " end\n")
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/v1/chat/completions"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    requests, median, errors = answer.strip().splitlines()[-1].split()
-    if int(errors):
-        raise Failed(f"{errors} of {requests} requests failed")
-    return int(requests), float(median)
-
-
-def measure(setting: str, rounds: int, seconds: int, folder: Path) -> dict:
-    upstream, body = setting != "direct reply", BODY if "body" in setting else ""
-    variants = BODY_VARIANTS if body else VARIANTS
-    ports, admin = [free_port() for _ in variants], free_port()
-    origin_port, origin_admin = free_port(), free_port()
-    answering = f"""
-admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin_admin} }} }} }}
-static_resources:
-  listeners:{listener(0, origin_port, BUFFER if body else "", False, ANSWER if body else "ok")}
-"""
-    with Envoy(answering, folder / "origin", {9901: origin_admin}):
-        with Envoy(config(variants, ports, admin, origin_port if upstream else None), folder / "envoy", {9901: admin}) as envoy:
-            cpu: dict[str, list[float]] = {name: [] for name in variants}
-            latency: dict[str, list[float]] = {name: [] for name in variants}
-            for round in range(rounds + 1):
-                for name, port in zip(variants, ports):
-                    before = envoy.worker_cpu_ns()
-                    requests, median = load(port, body, seconds, folder / "load.lua")
-                    if round:
-                        cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
-                        latency[name].append(median)
+    def run(self, ports: list[int], measure):
+        """`measure` takes a port and returns CPU time in µs and the latency."""
+        for round in range(self.rounds + 1):
+            for name, port in zip(self.variants, ports):
                 if sys.stderr.isatty():
-                    print(f"\rround {round} of {rounds}", end="", file=sys.stderr)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-    base = cpu["no filter"]
-    return {name: {"cpu_us": statistics.median(values),
-                   "added_us": statistics.median(a - b for a, b in zip(values, base)),
-                   "p50_us": statistics.median(latency[name])}
-            for name, values in cpu.items()}
+                    print(f"\r\033[K{self.what}: round {round} of {self.rounds}, {name}", end="", file=sys.stderr)
+                cpu, latency = measure(port)
+                if round:
+                    self.cpu[name].append(cpu)
+                    self.latency[name].append(latency)
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
+
+    def rows(self) -> dict[str, dict[str, float]]:
+        base = self.cpu[BASE]
+        return {name: {"cpu_us": statistics.median(values),
+                       "added_us": statistics.median(a - b for a, b in zip(values, base)),
+                       "p50_us": statistics.median(latency.p50 for latency in self.latency[name]),
+                       "p99_us": statistics.median(latency.p99 for latency in self.latency[name])}
+                for name, values in self.cpu.items()}
+
+
+def measure(name: str, rounds: int, seconds: int, folder: Path) -> dict:
+    setting = SETTINGS[name]
+    measured = Rounds(setting.variants, rounds, name)
+    proxies = Proxies(list(setting.variants.values()), folder, setting.upstream, bool(setting.body))
+    with proxies as envoy:
+        def once(port: int) -> tuple[float, Latency]:
+            before = envoy.worker_cpu_ns()
+            load.send(port, HEADERS, setting.body, setting.requests, folder)
+            cpu = (envoy.worker_cpu_ns() - before) / setting.requests / 1000
+            return cpu, load.send(port, HEADERS, setting.body, setting.rate * seconds, folder, setting.rate)
+
+        measured.run(proxies.ports, once)
+    return measured.rows()
+
+
+def measure_streams(rounds: int, folder: Path) -> dict:
+    """CPU time and latency of one event."""
+    measured = Rounds(STREAM_VARIANTS, rounds, STREAMS)
+    ports, admin, origin = [free_port() for _ in STREAM_VARIANTS], free_port(), free_port()
+    with Envoy(config(list(STREAM_VARIANTS.values()), ports, admin, origin), folder / "envoy", {9901: admin}) as envoy:
+        def once(port: int) -> tuple[float, Latency]:
+            before = envoy.worker_cpu_ns()
+            latency = load.follow_streams(port, HEADERS, AT_ONCE, origin)
+            return (envoy.worker_cpu_ns() - before) / (AT_ONCE * EVENTS) / 1000, latency
+
+        measured.run(ports, once)
+    return measured.rows()
+
+
+def count_calls(folder: Path) -> dict:
+    """What enters and leaves the VM, for requests of each kind."""
+    kinds = {"header-only, nothing to tag": ("", QUIET), "header-only, tagged with reasons": ("", TAGGED),
+             "4 KiB body, nothing to tag": (SETTINGS["4 KiB body"].body, QUIET), "64 KiB body, nothing to tag": (SETTINGS["64 KiB body"].body, QUIET)}
+    counted = {}
+    for index, (name, (body, policy)) in enumerate(kinds.items()):
+        proxies = Proxies([scarecrow("traced", policy)], folder / str(index), upstream=True, body=True, trace=True)
+        with proxies as envoy:
+            of_one = calls.count(envoy, proxies.ports[0], HEADERS, body)
+        counted[name] = {"entered": dict(of_one.entered), "asked": dict(of_one.asked), "bytes_in": of_one.bytes_in}
+    return counted
+
+
+CALLS = "calls"
+
+
+def show(results: dict):
+    for name, rows in results.items():
+        if name == CALLS:
+            print("\ncalls and bytes of one request\n")
+            print("| request | into the VM | out of it | bytes copied in | which |\n| --- | ---: | ---: | ---: | --- |")
+            for kind, of_one in rows.items():
+                which = ", ".join(f"`{call}`" + (f" ×{times}" if times > 1 else "") for call, times in of_one["asked"].items())
+                print(f"| {kind} | {sum(of_one['entered'].values())} | {sum(of_one['asked'].values())} | {of_one['bytes_in']:,} | {which} |")
+            continue
+        per = "event" if name == STREAMS else "request"
+        print(f"\n{name}\n")
+        print(f"| variant | worker CPU µs/{per} | added µs | p50 µs | p99 µs |\n| --- | ---: | ---: | ---: | ---: |")
+        for variant, row in rows.items():
+            added = "" if variant == BASE else f"{row['added_us']:+.1f}"
+            print(f"| {variant} | {row['cpu_us']:.1f} | {added} | {row['p50_us']:.0f} | {row['p99_us']:.0f} |")
 
 
 def main() -> int:
-    parser = options.parser(__doc__, "variant and round")
-    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"what to measure: {', '.join(SETTINGS)} (all)")
+    every = [*SETTINGS, STREAMS, CALLS]
+    parser = options.parser(__doc__, "variant and round at the fixed rate", rounds=5)
+    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"what to measure: {'; '.join(every)} (all, some 15 minutes)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.settings) - set(SETTINGS):
-        parser.error(f"{unknown.pop()!r} is no setting; use {', '.join(SETTINGS)}")
+    if unknown := set(arguments.settings) - set(every):
+        parser.error(f"{unknown.pop()!r} is no setting; use {', '.join(every)}")
     require_module()
-    options.require_load_generator()
+    options.require("h2load", "nghttp2-client")
     for peer in (NOOP, NAIVE):
         if not peer.exists():
             sys.exit(f"{peer.relative_to(ROOT)} is missing: run `make bench`")
     results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for setting in arguments.settings or SETTINGS:
+    with tempfile.TemporaryDirectory() as parent:
+        for number, name in enumerate(arguments.settings or every):
+            folder = Path(parent) / str(number)
             try:
-                results[setting] = measure(setting, arguments.rounds, arguments.seconds, Path(folder) / setting.replace(" ", "-"))
+                if name == STREAMS:
+                    results[name] = measure_streams(arguments.rounds, folder)
+                elif name == CALLS:
+                    results[name] = count_calls(folder)
+                else:
+                    results[name] = measure(name, arguments.rounds, arguments.seconds, folder)
             except Failed as error:
                 sys.exit(f"bench: {error}")
     if arguments.json:
         print(json.dumps(results, indent=2))
-        return 0
-    for setting, rows in results.items():
-        print(f"\n{setting}, POST, 13 client headers, 8 connections, one worker\n")
-        print("| variant | worker CPU µs/request | added µs | ratio | p50 µs |\n| --- | ---: | ---: | ---: | ---: |")
-        base = rows["no filter"]["cpu_us"]
-        for name, row in rows.items():
-            ratio = 1 + row["added_us"] / base
-            print(f"| {name} | {row['cpu_us']:.1f} | {row['added_us']:+.1f} | {ratio:.2f} | {row['p50_us']:.0f} |")
+    else:
+        show(results)
     return 0
 
 

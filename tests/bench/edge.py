@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import options  # noqa: E402
-from bench.cost import ANSWER, BODY, BUFFER, QUIET, TAGGED, listener, load  # noqa: E402
+from bench import load, options  # noqa: E402
+from bench.variants import ANSWER, BUFFER, HEADERS, QUIET, TAGGED, chat, listener  # noqa: E402
 from harness.envoy import Envoy, Failed, free_port, require_module  # noqa: E402
 from harness.workerd import EDGE, Workerd  # noqa: E402
 
@@ -52,7 +52,10 @@ VARIANTS = {
     "Scarecrow, bodies and answers unread": (EXAMPLE, UNREAD),
 }
 # By name: the request's body, and the answer.
+BODY = chat(4 << 10)
 SETTINGS = {"no body": ("", "ok"), "4 KiB body": (BODY, ANSWER)}
+# Requests that are sent for one measurement: of CPU time over eight connections, and of latency over one.
+AT_ONCE, ALONE = 6_000, 2_000
 
 
 def origin(folder: Path, answer: str):
@@ -73,7 +76,7 @@ def workers(folder: Path, port: int, stack: contextlib.ExitStack) -> dict[str, W
     return started
 
 
-def measure(setting: str, rounds: int, seconds: int, folder: Path) -> dict:
+def measure(setting: str, rounds: int, folder: Path) -> dict:
     body, answer = SETTINGS[setting]
     with contextlib.ExitStack() as stack:
         envoy, port = origin(folder / "origin", answer)
@@ -84,9 +87,9 @@ def measure(setting: str, rounds: int, seconds: int, folder: Path) -> dict:
         for round in range(rounds + 1):
             for name, workerd in variants.items():
                 before = workerd.cpu_ns()
-                requests, _ = load(workerd.ports[0], body, seconds, folder / "load.lua")
-                spent = (workerd.cpu_ns() - before) / requests / 1000
-                _, median = load(workerd.ports[0], body, seconds, folder / "load.lua", connections=1)
+                load.send(workerd.ports[0], HEADERS, body, AT_ONCE, folder)
+                spent = (workerd.cpu_ns() - before) / AT_ONCE / 1000
+                median = load.send(workerd.ports[0], HEADERS, body, ALONE, folder, connections=1).p50
                 if round:
                     cpu[name].append(spent)
                     alone[name].append(median)
@@ -137,16 +140,16 @@ def show(results: dict) -> None:
 
 
 def main() -> int:
-    parser = options.parser(__doc__, "variant and round")
+    parser = options.parser(__doc__)
     arguments = parser.parse_args()
     require_module()
-    options.require_load_generator()
+    options.require("h2load", "nghttp2-client")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             results["first request after a cold start"] = cold(arguments.rounds, Path(folder) / "cold")
             for setting in SETTINGS:
-                results[setting] = measure(setting, arguments.rounds, arguments.seconds, Path(folder) / setting.replace(" ", "-"))
+                results[setting] = measure(setting, arguments.rounds, Path(folder) / setting.replace(" ", "-"))
         except Failed as error:
             sys.exit(f"bench: {error}")
     print(json.dumps(results, indent=2)) if arguments.json else show(results)

@@ -12,12 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import options
-from bench.cost import listener, load
+from bench import load, options
+from bench.variants import listener
 from harness.envoy import ROOT, Envoy, Failed, free_port
 
 SCAN = ROOT / "target/scan/wasm32-wasip1/release/peers.wasm"
 WAYS = {"not at all": "n", "the filter's scanner": "s", "serde_json::from_slice::<Value>": "v"}
+# That are sent for one measurement.
+REQUESTS = 5_000
 
 
 def instructions(way: str) -> int:
@@ -54,7 +56,7 @@ def wasm(name: str, way: str) -> str:
                 configuration: {{ "@type": type.googleapis.com/google.protobuf.StringValue, value: "{way}" }}"""
 
 
-def times(rounds: int, seconds: int, folder: Path) -> dict[str, list[float]]:
+def times(rounds: int, folder: Path) -> dict[str, list[float]]:
     """CPU microseconds per request of each way, by round."""
     ports, admin = [free_port() for _ in WAYS], free_port()
     listeners = "".join(listener(i, port, wasm(f"scan{i}", way), False)
@@ -69,20 +71,21 @@ static_resources:
         for round in range(rounds + 1):
             for name, port in zip(WAYS, ports):
                 before = envoy.worker_cpu_ns()
-                requests, _ = load(port, "", seconds, folder / "load.lua")
+                load.send(port, {}, "", REQUESTS, folder)
                 if round:
-                    cpu[name].append((envoy.worker_cpu_ns() - before) / requests / 1000)
+                    cpu[name].append((envoy.worker_cpu_ns() - before) / REQUESTS / 1000)
     return cpu
 
 
 def main() -> int:
-    parser = options.parser(__doc__, "way and round")
+    parser = options.parser(__doc__)
     arguments = parser.parse_args()
+    options.require("h2load", "nghttp2-client")
     if not SCAN.exists():
         sys.exit(f"{SCAN.relative_to(ROOT)} is missing: run `make bench-scan`")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            cpu = times(arguments.rounds, arguments.seconds, Path(folder))
+            cpu = times(arguments.rounds, Path(folder))
         except Failed as error:
             sys.exit(f"bench: {error}")
     idle, ours, theirs = WAYS

@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--indicators", type=int, default=1_000_000, help="how many (1000000)")
     arguments = parser.parse_args()
     require_module()
-    options.require_load_generator()
+    options.require("wrk", "wrk")
     print("making the feed", file=sys.stderr)
     server = Server(arguments.indicators)
     ports = {8080: free_port(), 8082: free_port(), 9901: free_port(), 8081: free_port(), 5000: server.port}

@@ -3,14 +3,14 @@
 import os
 import subprocess
 import time
-import urllib.request
 
 import pytest
 import yaml
 from conftest import CHAT, demo_config, envoy_only
 
-from harness.envoy import ROOT, Envoy, free_port
+from harness.envoy import ROOT, Envoy
 from harness.origin import Origin
+from harness.watched import Watched
 
 BAD = [
     ({"actions": [{"at": 50, "do": "tag"}, {"at": 130, "do": "throttle"}]}, "actions[1].at: 130 is not a score; use 0 to 100"),
@@ -83,38 +83,6 @@ def test_the_secret_decides_the_hashes(gateway):
         assert hashed.stdout.strip() == logged
         subjects.add(logged)
     assert len(subjects) == 2
-
-
-class Watched:
-    """envoy/ecds.yaml with its filter's file in a folder of the test's."""
-
-    def __init__(self, folder, model):
-        self.file = folder / "ecds-filter.yaml"
-        self.write({"mode": "observe"})
-        self.port = free_port()
-        ports = {8080: self.port, 9901: free_port(), 8081: model.port}
-        replace = {"envoy/ecds-filter.yaml, watched_directory: { path: envoy }": f"{self.file}, watched_directory: {{ path: {folder} }}"}
-        self.envoy = Envoy("envoy/ecds.yaml", folder / "envoy", ports, replace)
-
-    def write(self, policy, vm=None):
-        """Another policy, and more about its VM."""
-        document = yaml.safe_load((ROOT / "envoy/ecds-filter.yaml").read_text())
-        plugin = document["resources"][0]["typed_config"]["config"]
-        plugin["configuration"]["value"] = policy
-        plugin["vm_config"] |= vm or {}
-        beside = self.file.with_suffix(".new")
-        beside.write_text(yaml.safe_dump(document))
-        beside.rename(self.file)
-
-    def counter(self, name: str) -> int:
-        line = next(iter(self.envoy.admin(f"/stats?filter=extension_config_discovery.*{name}$").splitlines()), ": 0")
-        return int(line.rsplit(": ", 1)[1])
-
-    def wait_for(self, name: str, beyond: int):
-        deadline = time.monotonic() + 10
-        while self.counter(name) <= beyond:
-            assert time.monotonic() < deadline, f"{name} did not move beyond {beyond}"
-            time.sleep(0.05)
 
 
 def test_a_watched_file_changes_the_policy_at_once_and_a_bad_one_leaves_the_old_serving(keys, tmp_path):

@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import CHAT, demo_config, envoy_only
-from test_config import Watched
 from test_faults import faulty
 
+from harness.clock import Clock
 from harness.dialects import Reply, respond
-from harness.envoy import Envoy, free_port
+from harness.envoy import SECRET, Envoy, free_port
 from harness.load import Load
 from harness.origin import Origin
+from harness.watched import Watched
 
 ENFORCE = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
 
@@ -140,6 +141,21 @@ def test_keys_without_end_fill_no_memory_and_take_nobody_out(gateway):
         after = gate.envoy.resident()
     assert not load.failures
     assert after - before < 24, f"{before} MiB became {after} MiB"
+
+
+@envoy_only("a Worker's clock is its host's")
+def test_a_clock_that_jumps_keeps_no_call_waiting(gateway, tmp_path):
+    clock = Clock(tmp_path)
+    gate = gateway(ENFORCE, environment={"SCARECROW_SECRET": SECRET} | clock.environment)
+    with Load(gate.base, verify=gate.tls) as load:
+        for seconds in (3_600, -3_600, 365 * 86_400, 0, -86_400):
+            clock.step(seconds)
+            time.sleep(1)
+            served = len(load.statuses)
+            time.sleep(1)
+            assert len(load.statuses) > served + 10, f"{seconds} s off, calls wait"
+    assert not load.failures
+    assert "panicked" not in gate.log()
 
 
 def test_a_hot_restart_under_load_fails_no_call(keys, tmp_path):

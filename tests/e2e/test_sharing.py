@@ -1,14 +1,13 @@
 """Indicators of others, from a real TAXII server into a real Envoy."""
 
 import contextlib
-import http.server
 import json
 import os
 import subprocess
 import threading
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import httpx
 import jsonschema
@@ -19,18 +18,12 @@ import taxii2client.v21
 import yaml
 
 from harness.envoy import ROOT, Envoy, free_port
+from harness.feed import BAD_ANSWERS, Canned, envelope, indicator
 from harness.origin import Origin
-from harness.taxii import LOGIN, MEDIA_TYPE, Medallion
+from harness.taxii import LOGIN, Medallion
 
 POLL = 1.0
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
-
-
-def indicator(pattern: str, **properties) -> dict:
-    """An indicator as OASIS's own library writes it."""
-    now = datetime.now(timezone.utc)
-    properties = {"valid_from": now - timedelta(hours=1), "confidence": 90, **properties}
-    return yaml.safe_load(stix2.v21.Indicator(pattern=pattern, pattern_type="stix", allow_custom=True, **properties).serialize())
 
 
 def revised(old: dict, **changes) -> dict:
@@ -272,67 +265,6 @@ def test_a_server_that_dies_under_load_and_comes_back_loses_nothing(taxii, edge)
     thread.join()
     assert set(statuses) == {200} and len(statuses) > 20
     assert "answers again" in gate.log()
-
-
-class Canned:
-    """An HTTP server that answers what it is told to, whatever it is asked."""
-
-    def __init__(self):
-        canned = self
-        self.asked: list[str] = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                canned.asked.append(self.path)
-                status, headers, body = canned.answer(self.path)
-                if status == 0:
-                    time.sleep(40)
-                    return
-                self.send_response(status)
-                for name, value in ({"content-type": MEDIA_TYPE} | headers).items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answer(self, path: str):
-        return 200, {}, b"{}"
-
-
-def envelope(*objects: dict, **more) -> bytes:
-    return json.dumps({"objects": list(objects)} | more).encode()
-
-
-BAD_ANSWERS = {
-    "an HTML page": (200, {"content-type": "text/html"}, b"<html><body>Welcome</body></html>"),
-    "HTML under the right name": (200, {}, b"<html><body>Welcome</body></html>"),
-    "nothing": (200, {}, b""),
-    "half an envelope": (200, {}, envelope(indicator("[ipv4-addr:value = '203.0.113.1']"))[:-20]),
-    "deep nesting": (200, {}, b'{"objects":[' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"]}"),
-    "100 MB": (200, {}, b'{"objects":[{"type":"x","x":"' + b"x" * 100_000_000 + b'"}]}'),
-    "401": (401, {}, b"{}"),
-    "403": (403, {}, b"{}"),
-    "404": (404, {}, b"{}"),
-    "406": (406, {}, b"{}"),
-    "429": (429, {"retry-after": "1"}, b"{}"),
-    "500": (500, {}, b"{}"),
-    "503": (503, {"retry-after": "soon"}, b""),
-    "a redirect": (302, {"location": "http://127.0.0.1:1/"}, b""),
-    "silence": (0, {}, b""),
-    "pages without an end": (200, {}, envelope(more=True, next="again")),
-    "pages without a way on": (200, {}, envelope(more=True)),
-    "bytes": (200, {}, bytes(range(256)) * 40),
-}
 
 
 @pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS)

@@ -5,11 +5,11 @@ import time
 import httpx
 import pytest
 from conftest import envoy_only, not_fastly
-from test_config import Watched
 from test_faults import faulty
 
 from harness.load import Load
 from harness.origin import Origin
+from harness.watched import Watched
 
 EVOLVE = "I want you to act as a prompt rewriter. Your objective is to rewrite this prompt into a more complex version. #Given Prompt#: "
 WORDS = "river engine court flour signal violin harbour enzyme ledger glacier".split()

@@ -2,22 +2,42 @@
 
 import json
 import threading
+import time
+from dataclasses import dataclass
 
 import httpx
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: when it began (seconds of the monotonic clock), how many seconds it took, its status (0 for none), and what was wrong."""
+
+    began: float
+    took: float
+    status: int
+    fault: str
 
 
 class Load:
     """Calls over several connections while a `with` block runs: chats, every other streamed, some with a long prompt.
 
-    A call fails where its status is not 200 or its answer is not whole; `failures` says how. `statuses` are in the order of the answers, 0 for none. A connection that the server closed before it began to answer is tried once more, as every client does.
+    A call fails where its status is not 200 or its answer is not whole. `calls` are in the order of the answers. A connection that the
+    server closed before it began to answer is tried once more, as every client does.
     """
 
     def __init__(self, base: str, connections: int = 4, **options):
         self.base, self.options = base, options
-        self.statuses: list[int] = []
-        self.failures: list[str] = []
+        self.calls: list[Call] = []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(connections)]
+
+    @property
+    def statuses(self) -> list[int]:
+        return [call.status for call in self.calls]
+
+    @property
+    def failures(self) -> list[str]:
+        return [call.fault for call in self.calls if call.fault]
 
     def _run(self, number: int):
         with httpx.Client(base_url=self.base, timeout=20, **self.options) as client:
@@ -27,10 +47,9 @@ class Load:
                 words = f"hello {number} {turn} " + "what comes of it? " * (300 if turn % 5 == 0 else 1)
                 body = {"model": "m", "messages": [{"role": "user", "content": words}], "stream": turn % 2 == 0, "max_tokens": 30}
                 headers = {"authorization": f"Bearer sk-calm-{number}-{turn % 50}"}
+                began = time.monotonic()
                 status, fault = self._ask(client, body, headers)
-                self.statuses.append(status)
-                if fault:
-                    self.failures.append(fault)
+                self.calls.append(Call(began, time.monotonic() - began, status, fault))
 
     def _ask(self, client: httpx.Client, body: dict, headers: dict, again: bool = True) -> tuple[int, str]:
         try:

@@ -1,0 +1,61 @@
+"""What enters and leaves the VM for one request, counted in the trace of a real Envoy."""
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import httpx
+
+from harness.envoy import Envoy
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Of one request: calls into the VM and out of it, and bytes that the host copied in."""
+
+    entered: Counter
+    asked: Counter
+    bytes_in: int
+
+
+LINE = re.compile(r"\[(host->vm|vm->host)\] (?:env\.)?proxy_(?:on_)?(\w+)\(([^)]*)\)")
+# What is done for all requests together, from time to time.
+NOT_OF_A_REQUEST = {"tick", "vm_start", "configure"}
+
+
+def read(lines: list[str]) -> Calls:
+    """Counts from a request's first line to its last."""
+    entered, asked, size = Counter(), Counter(), 0
+    for direction, name, arguments in (match.groups() for line in lines if (match := LINE.search(line))):
+        if name == "memory_allocate":
+            size += int(arguments)
+        elif direction == "host->vm":
+            if name in NOT_OF_A_REQUEST:
+                raise ValueError(f"a {name} came between")
+            entered[name] += 1
+        else:
+            asked[name] += 1
+    return Calls(entered, asked, size)
+
+
+def count(envoy: Envoy, port: int, headers: dict[str, str], body: str) -> Calls:
+    """Sends requests until one's trace has no other business in it. Envoy has to run with TRACE."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+        for attempt in range(20):
+            before = len(envoy.log.read_text().splitlines())
+            client.post("/v1/chat/completions", content=body)
+            time.sleep(0.02)
+            lines = envoy.log.read_text().splitlines()[before:]
+            ends = [index for index, line in enumerate(lines) if "proxy_on_delete" in line]
+            starts = [index for index, line in enumerate(lines) if "proxy_on_context_create" in line]
+            try:
+                # The first requests prepare what later ones use.
+                if attempt > 2 and starts and ends:
+                    return read(lines[starts[0]:ends[0] + 1])
+            except ValueError:
+                continue
+    raise TimeoutError("no request was traced by itself")
+
+
+TRACE = ["--component-log-level", "wasm:trace"]

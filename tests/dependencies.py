@@ -1,0 +1,92 @@
+"""What the module, the command and the programs around them are built from: licences, sources, versions.
+
+    python3 -m dependencies
+
+Reads lock files alone and needs no network; what is known of vulnerabilities is not among it, because that changes by the day. Ends with 1 and a line for
+each thing that is wrong.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Who may be built in: licences that ask for no more than their text.
+ALLOWED = {"0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "CDLA-Permissive-2.0", "ISC", "MIT", "NCSA",
+           "Unicode-3.0", "Unlicense", "Zlib"}
+REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
+# What is built from each lock file: the options of `cargo tree`, and the packages that may be there in several versions, with who needs the older.
+TREES = {
+    "the module": (".", ["--target", "wasm32-wasip1"], {}),
+    "the command": (".", [], {
+        "getrandom": "linfa's rand and ours", "rand": "linfa", "rand_chacha": "linfa", "rand_core": "linfa", "rand_xoshiro": "linfa",
+        "hashbrown": "proxy-wasm"}),
+    "the program for Fastly": ("edge/fastly", ["--target", "wasm32-wasip1"], dict.fromkeys(["block-buffer", "digest", "sha2", "syn"], "Fastly's SDK")),
+}
+
+
+def is_allowed(expression: str) -> bool:
+    """Whether an SPDX expression can be met with the licences that are allowed."""
+    tokens = re.findall(r"\(|\)|[\w.+-]+", expression.replace("/", " OR ").replace(" WITH ", "~").replace("~", "_WITH_"))
+
+    def either() -> bool:
+        met = both()
+        while tokens and tokens[0] == "OR":
+            tokens.pop(0)
+            met = both() or met
+        return met
+
+    def both() -> bool:
+        met = one()
+        while tokens and tokens[0] == "AND":
+            tokens.pop(0)
+            met = one() and met
+        return met
+
+    def one() -> bool:
+        token = tokens.pop(0)
+        if token != "(":
+            return token.replace("_WITH_", " WITH ") in ALLOWED
+        met = either()
+        tokens.pop(0)
+        return met
+
+    return bool(tokens) and either()
+
+
+def tree(folder: str, options: list[str]) -> list[tuple[str, str, str]]:
+    """Name, version and licence of each package that is built in."""
+    command = ["cargo", "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}|{l}", *options]
+    lines = subprocess.run(command, cwd=ROOT / folder, check=True, capture_output=True, text=True).stdout.splitlines()
+    packages = (line.removesuffix(" (*)").split("|") for line in lines if line)
+    return sorted({(package.split()[0], package.split()[1].removeprefix("v"), licence) for package, licence in packages})
+
+
+def wrong_with(name: str, folder: str, options: list[str], doubles: dict[str, str]) -> list[str]:
+    packages = tree(folder, options)
+    wrong = [f"{name}: {package} {version} is under {licence or 'no licence'}" for package, version, licence in packages if not is_allowed(licence)]
+    versions = defaultdict(list)
+    for package, version, _ in packages:
+        versions[package].append(version)
+    several = {package: found for package, found in versions.items() if len(found) > 1}
+    wrong += [f"{name}: {package} is there as {' and '.join(found)}" for package, found in several.items() if package not in doubles]
+    wrong += [f"{name}: {package} is there once; take it off the list" for package in doubles if package not in several]
+    lock = (ROOT / folder / "Cargo.lock").read_text()
+    wrong += [f"{name}: a package comes from {source}" for source in set(re.findall(r'^source = "(.*)"$', lock, re.M)) if source != REGISTRY]
+    return wrong
+
+
+def main() -> int:
+    wrong = [line for name, of_tree in TREES.items() for line in wrong_with(name, *of_tree)]
+    if packages := json.loads((ROOT / "edge/workers/package.json").read_text()).get("dependencies"):
+        wrong += [f"the package for Workers needs {package}; it is to need none" for package in packages]
+    for line in wrong:
+        print(f"dependencies: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
