@@ -112,6 +112,7 @@ lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnin
 	@cargo clippy --quiet --all-targets -- -D warnings
 	@cd edge/workers && npx tsc --noEmit
 	@cd edge/fastly && cargo fmt --check
+	@cd fuzz && cargo fmt --check
 	@cd edge/fastly && cargo clippy --quiet --target-dir ../../target/fastly -- -D warnings
 	@python3 -m dependencies
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items

@@ -4,7 +4,7 @@
     make soak SOAK="--minutes 5 --seed 7"
 
 A real Envoy with two workers, the filter and the sharing service, in front of two origins. Honest callers ask all the time and look at
-every answer; beside them comes load at a fixed rate; and every few seconds one of DISTURBANCES happens. Ends with 1 if a call failed that no trap explains
+every answer; beside them come as many requests as are answered; and every few seconds one of DISTURBANCES happens. Ends with 1 if a call failed that no trap explains
 (Envoy answers 503 while it makes a VM anew), or if memory or latency grew.
 """
 
@@ -19,12 +19,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
 import yaml
 
-from bench.load import CONNECTIONS, answers
+from bench.load import answers
 from bench.variants import ANSWER, BUFFER, HEADERS, chat, config
 from harness.clock import Clock
 from harness.dialects import Reply, respond
@@ -42,8 +43,8 @@ BAD = [{"mode": "enforced"}, {"actions": 7}, {"memory": {"principals": -1}}]
 CALLBACKS = ["request_headers", "request_body", "response_headers", "response_body", "delete", "tick"]
 # Calls that began so many seconds before a trap, or after it, may have been on the VM that trapped, or have found none.
 BEFORE, AFTER = 6.0, 4.0
-# Requests a second beside the honest callers, in turns of so many seconds.
-RATE, TURN = 400, 5
+# Requests beside the honest callers, in turns of so many.
+TURN = 20_000
 
 
 class World:
@@ -172,11 +173,11 @@ def broken(path: str, request: dict) -> Reply:
 
 
 class Pressure:
-    """Requests at a fixed rate, in turns."""
+    """Requests as fast as they are answered, in turns. `calls` counts them by the second in which they began, and by status."""
 
     def __init__(self, port: int, folder: Path):
         self.port, self.folder = port, folder
-        self.calls: list[tuple[float, str]] = []
+        self.calls: Counter[tuple[int, str]] = Counter()
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.run)
 
@@ -184,8 +185,8 @@ class Pressure:
         # The generator tells times of the wall clock.
         offset = time.time() - time.monotonic()
         while not self.stop.is_set():
-            turn = answers(self.port, HEADERS | {"x-load": "1"}, chat(1 << 10), RATE * TURN, self.folder, RATE, CONNECTIONS)
-            self.calls += [(began / 1e6 - offset, status) for began, status, _ in turn]
+            turn = answers(self.port, HEADERS | {"x-load": "1"}, chat(1 << 10), TURN, self.folder)
+            self.calls.update((int(began / 1e6 - offset), status) for began, status, _ in turn)
 
     def __enter__(self):
         self.thread.start()
@@ -222,13 +223,14 @@ def run(minutes: float, seed: int, folder: Path) -> dict:
         start, end = began + number * part, began + (number + 1) * part
         mine = [call for call in load.calls if start <= call.began < end]
         took = sorted(1000 * call.took for call in mine if not call.fault and not explained(call.began))
-        beside = [status for at, status in pressure.calls if start <= at < end]
+        beside = {key: times for key, times in pressure.calls.items() if start <= key[0] < end}
+        failed = {(at, status): times for (at, status), times in beside.items() if status != "200"}
         parts.append({
-            "calls": len(mine) + len(beside),
+            "calls": len(mine), "beside": sum(beside.values()),
             "failed_at_traps": sum(bool(call.fault) and explained(call.began) for call in mine)
-            + sum(status != "200" and explained(at) for at, status in pressure.calls if start <= at < end),
+            + sum(times for (at, _), times in failed.items() if explained(at)),
             "failed_else": [call.fault for call in mine if call.fault and not explained(call.began)]
-            + [status for at, status in pressure.calls if start <= at < end and status != "200" and not explained(at)],
+            + [f"{status} ×{times}" for (at, status), times in failed.items() if not explained(at)],
             "p50_ms": took[len(took) // 2] if took else None, "p99_ms": took[len(took) * 99 // 100] if took else None,
             "memory_mib": max(size for at, size in memory if start <= at < end + part)})
     return {"minutes": minutes, "seed": seed, "happened": happened, "traps": len(world.traps) // 2, "panics": panics, "parts": parts}
@@ -236,9 +238,9 @@ def run(minutes: float, seed: int, folder: Path) -> dict:
 
 def show(result: dict):
     print(f"{result['minutes']:g} minutes, seed {result['seed']}; " + ", ".join(f"{name.replace('_', ' ')} ×{times}" for name, times in result["happened"].items()))
-    print("\n| tenth | calls | failed at a trap | failed else | p50 ms | p99 ms | Envoy, MiB |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("\n| tenth | honest calls | requests beside | failed at a trap | failed else | p50 ms | p99 ms | Envoy, MiB |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, part in enumerate(result["parts"], 1):
-        print(f"| {number} | {part['calls']:,} | {part['failed_at_traps']} | {len(part['failed_else'])} | {part['p50_ms'] or 0:.0f} | {part['p99_ms'] or 0:.0f} | {part['memory_mib']} |")
+        print(f"| {number} | {part['calls']:,} | {part['beside']:,} | {part['failed_at_traps']} | {len(part['failed_else'])} | {part['p50_ms'] or 0:.0f} | {part['p99_ms'] or 0:.0f} | {part['memory_mib']} |")
 
 
 def judge(result: dict) -> list[str]:
