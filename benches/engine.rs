@@ -49,7 +49,9 @@ fn crowds(criterion: &mut Criterion) {
             engine.request(black_box(&observation), &policy, now)
         };
         // Nearly everybody comes at least once.
-        (0..2 * callers).for_each(|number| drop(ask(number)));
+        for number in 0..2 * callers {
+            ask(number);
+        }
         let mut turn = 0;
         criterion.bench_function(&format!("remember and judge among {callers}"), |bencher| {
             bencher.iter(|| {
