@@ -149,7 +149,7 @@ fuzz-smoke: $(FUZZER) ## Fuzz every target for a minute (needs the nightly compi
 fuzz-coverage: ## Report the lines that the fuzz targets' corpora reach (needs the nightly compiler and llvm)
 	@python3 fuzz/run.py --coverage $(FUZZ)
 
-soak: target/faulty/scarecrow.wasm $(VENV)/installed ## Half an hour at full load with everything that can go wrong at random (needs h2load)
+soak: $(WASM) target/faulty/scarecrow.wasm $(VENV)/installed ## Half an hour at full load with everything that can go wrong at random (needs h2load)
 	@$(PYTHON) -m soak $(SOAK)
 
 $(RECORD)/installed: tests/record/requirements.txt
