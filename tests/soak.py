@@ -14,7 +14,6 @@ import json
 import random
 import socket
 import statistics
-import struct
 import sys
 import tempfile
 import threading
@@ -28,9 +27,9 @@ import yaml
 from bench.load import answers
 from bench.variants import ANSWER, BUFFER, HEADERS, chat, config
 from harness.clock import Clock
-from harness.dialects import Reply, respond
 from harness.envoy import ROOT, SECRET, Envoy, Failed, free_port
 from harness.feed import BAD_ANSWERS, Canned, envelope, indicator
+from harness.hostile import BOMBS, begin, break_off, reset_when_closed
 from harness.load import Load
 from harness.origin import Origin
 from harness.taxii import LOGIN
@@ -55,7 +54,7 @@ class World:
         self.feed = Canned()
         self.objects = [indicator(f"[ipv4-addr:value = '203.0.113.{number}']") for number in range(20)]
         self.model = stack.enter_context(Origin(latency=0.01))
-        self.model.reply = broken
+        self.model.reply = break_off
         fast, admin = free_port(), free_port()
         self.fast = stack.enter_context(Envoy(config([BUFFER], [fast], admin, None, ANSWER), folder / "fast", {9901: admin}))
         self.clock = Clock(folder)
@@ -111,11 +110,10 @@ class World:
 
     def clients_that_reset(self):
         body = json.dumps(chat_of("x" * 30_000)).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         for _ in range(30):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                connection.sendall(head.encode() + body[:self.random.randrange(len(body))])
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                begin(connection, body[:self.random.randrange(len(body))], len(body))
+                reset_when_closed(connection)
 
     def streams_that_break_off(self):
         for _ in range(10):
@@ -123,11 +121,10 @@ class World:
 
     def slow_bodies(self):
         body = json.dumps(chat_of("x" * 40_000)).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            slow = [stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=5)) for _ in range(20)]
-            for connection in slow:
-                connection.sendall(head.encode() + body[:20_000])
+            for _ in range(20):
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=5))
+                begin(connection, body[:20_000], len(body))
             time.sleep(3)
 
     def keys_without_end(self):
@@ -136,7 +133,7 @@ class World:
                 client.get("/v1/models", headers={"x-load": "1", "authorization": f"Bearer sk-{self.random.random()}"})
 
     def bombs(self):
-        for bomb in (b"[" * 200_000, b'{"a":' * 60_000, b'{"messages":[' + b'{"role":"user","content":"x"},' * 20_000, bytes(300_000)):
+        for bomb in BOMBS.values():
             self.post(bomb, **{"x-load": "1"})
 
     def a_feed_that_lies(self):
@@ -157,19 +154,6 @@ DISTURBANCES = [World.a_good_policy, World.a_bad_policy, World.a_trap, World.cli
 
 def chat_of(words: str) -> dict:
     return {"model": "m", "messages": [{"role": "user", "content": words}]}
-
-
-def broken(path: str, request: dict) -> Reply:
-    """The stand-in model, whose streams break off where they are asked to."""
-    reply = respond(path, request)
-    if "break off" not in json.dumps(request):
-        return reply
-
-    def pieces():
-        yield from list(reply.pieces)[:5]
-        raise ConnectionResetError
-
-    return Reply(pieces(), reply.content_type)
 
 
 class Pressure:

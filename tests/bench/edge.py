@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import load, options  # noqa: E402
-from bench.variants import ANSWER, BUFFER, HEADERS, QUIET, TAGGED, chat, listener  # noqa: E402
+from bench.variants import ANSWER, BUFFER, HEADERS, QUIET, TAGGED, chat, config  # noqa: E402
 from harness.envoy import Envoy, Failed, free_port, require_module  # noqa: E402
 from harness.workerd import EDGE, Workerd  # noqa: E402
 
@@ -51,8 +51,8 @@ VARIANTS = {
     "Scarecrow, tagged with reasons": (EXAMPLE, TAGGED),
     "Scarecrow, bodies and answers unread": (EXAMPLE, UNREAD),
 }
-# By name: the request's body, and the answer.
 BODY = chat(4 << 10)
+# By name: the request's body, and the answer.
 SETTINGS = {"no body": ("", "ok"), "4 KiB body": (BODY, ANSWER)}
 # Requests that are sent for one measurement: of CPU time over eight connections, and of latency over one.
 AT_ONCE, ALONE = 6_000, 2_000
@@ -60,12 +60,8 @@ AT_ONCE, ALONE = 6_000, 2_000
 
 def origin(folder: Path, answer: str):
     port, admin = free_port(), free_port()
-    config = f"""
-admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
-static_resources:
-  listeners:{listener(0, port, BUFFER if answer != "ok" else "", False, answer)}
-"""
-    return Envoy(config, folder, {9901: admin}), port
+    filters = [BUFFER if answer != "ok" else ""]
+    return Envoy(config(filters, [port], admin, None, answer), folder, {9901: admin}), port
 
 
 def workers(folder: Path, port: int, stack: contextlib.ExitStack) -> dict[str, Workerd]:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bench import load, options
-from bench.variants import listener
+from bench.variants import config, wasm
 from harness.envoy import ROOT, Envoy, Failed, free_port
 
 SCAN = ROOT / "target/scan/wasm32-wasip1/release/peers.wasm"
@@ -45,29 +45,12 @@ def instructions(way: str) -> int:
     return before - store.get_fuel()
 
 
-def wasm(name: str, way: str) -> str:
-    return f"""
-          - name: {name}
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-              config:
-                name: {name}
-                vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {SCAN} }} }} }}
-                configuration: {{ "@type": type.googleapis.com/google.protobuf.StringValue, value: "{way}" }}"""
-
-
 def times(rounds: int, folder: Path) -> dict[str, list[float]]:
     """CPU microseconds per request of each way, by round."""
     ports, admin = [free_port() for _ in WAYS], free_port()
-    listeners = "".join(listener(i, port, wasm(f"scan{i}", way), False)
-                        for i, (port, way) in enumerate(zip(ports, WAYS.values())))
-    config = f"""
-admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
-static_resources:
-  listeners:{listeners}
-"""
+    filters = [wasm(f"scan{index}", SCAN, way) for index, way in enumerate(WAYS.values())]
     cpu: dict[str, list[float]] = {name: [] for name in WAYS}
-    with Envoy(config, folder / "envoy", {9901: admin}) as envoy:
+    with Envoy(config(filters, ports, admin, None), folder / "envoy", {9901: admin}) as envoy:
         for round in range(rounds + 1):
             for name, port in zip(WAYS, ports):
                 before = envoy.worker_cpu_ns()

@@ -10,14 +10,12 @@ discarded; CPU time is the kernel's accounting of the worker thread.
 """
 
 import copy
-import http.server
 import json
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 import urllib.request
@@ -29,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import options  # noqa: E402
 from harness.envoy import ROOT, Envoy, free_port, require_module  # noqa: E402
+from harness.feed import Canned  # noqa: E402
 
 PAGE = 2_000
 SINCE = "2026-01-01T00:00:00.000Z"
@@ -59,34 +58,18 @@ def page(start: int, count: int, total: int) -> bytes:
     return json.dumps({"objects": objects, "more": more} | ({"next": str(start + count)} if more else {})).encode()
 
 
-class Server:
+class Server(Canned):
     """Serves the indicators, from pages that are made before."""
 
     def __init__(self, total: int):
         self.pages = {start: page(start, PAGE, total) for start in range(0, total, PAGE)}
-        server = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
-                known = "added_after" in query and "next" not in query
-                body = b"{}" if known else server.pages[int(query.get("next", ["0"])[0])]
-                self.send_response(200)
-                self.send_header("content-type", "application/taxii+json;version=2.1")
-                self.send_header("x-taxii-date-added-last", SINCE)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.port = self.http.server_address[1]
+    def answer(self, path: str):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(path).query)
+        known = "added_after" in query and "next" not in query
+        body = b"{}" if known else self.pages[int(query.get("next", ["0"])[0])]
+        return 200, {"x-taxii-date-added-last": SINCE}, body
 
 
 def config() -> str:
@@ -127,7 +110,7 @@ done = function(s, l, r) io.write(string.format("%d\\n", s.requests)) end
 
 
 def main() -> int:
-    parser = options.parser(__doc__, rounds=9)
+    parser = options.parser(__doc__, "listener and round", rounds=9)
     parser.add_argument("--indicators", type=int, default=1_000_000, help="how many (1000000)")
     arguments = parser.parse_args()
     require_module()

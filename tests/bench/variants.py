@@ -57,7 +57,8 @@ LUA = """
                   end"""
 
 
-def wasm(name: str, module: Path, policy: dict) -> str:
+def wasm(name: str, module: Path, configuration: dict | str) -> str:
+    kind = "StringValue" if isinstance(configuration, str) else "Struct"
     return f"""
           - name: {name}
             typed_config:
@@ -66,7 +67,7 @@ def wasm(name: str, module: Path, policy: dict) -> str:
                 name: {name}
                 allow_on_headers_stop_iteration: true
                 vm_config: {{ vm_id: {name}, runtime: envoy.wasm.runtime.v8, code: {{ local: {{ filename: {module} }} }} }}
-                configuration: {{ "@type": type.googleapis.com/google.protobuf.Struct, value: {json.dumps(policy)} }}"""
+                configuration: {{ "@type": type.googleapis.com/google.protobuf.{kind}, value: {json.dumps(configuration)} }}"""
 
 
 def scarecrow(name: str, policy: dict) -> str:

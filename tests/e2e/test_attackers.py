@@ -8,6 +8,7 @@ from conftest import CHAT, envoy_only, not_fastly, ours
 from test_actions import THROTTLE_ALL, hashed
 from test_workers import ask
 
+from harness.hostile import BOMBS
 from harness.load import Load
 
 TAG_ALL = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}], "access_log": "all"}
@@ -77,18 +78,6 @@ def test_who_harvests_beside_an_honest_customer_has_it_tagged_at_most(gateway):
     framed = [received for received in gate.suspects.received if received.header("authorization") == "Bearer sk-same-options"]
     assert float(framed[-1].header("x-scarecrow-score")) >= 80, "nobody is framed here"
     assert framed[-1].header("x-scarecrow-action") == "tag" and framed[-1].header("x-scarecrow-route") is None
-
-
-BOMBS = {
-    "arrays in arrays": b"[" * 200_000,
-    "objects in objects": b'{"a":' * 60_000,
-    "keys without end": b"{" + b",".join(b'"k%d":0' % number for number in range(60_000)) + b"}",
-    "one key for all": b"{" + b'"messages":[],' * 30_000 + b'"model":"m"}',
-    "a number without end": b'{"max_tokens":' + b"9" * 400_000 + b"}",
-    "escapes without end": b'{"messages":[{"role":"user","content":"' + b"\\ud83d\\ude00" * 30_000 + b'"}]}',
-    "messages without end": b'{"messages":[' + b",".join([b'{"role":"user","content":"x"}'] * 12_000) + b"]}",
-    "zeros": b"\0" * 400_000,
-}
 
 
 @envoy_only("the load is measured against one worker")

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import random
-import socket
 import ssl
-import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,21 +12,13 @@ from conftest import CHAT, demo_config, envoy_only
 from test_faults import faulty
 
 from harness.clock import Clock
-from harness.dialects import Reply, respond
 from harness.envoy import SECRET, Envoy, free_port
+from harness.hostile import begin, break_off, reset_when_closed
 from harness.load import Load
 from harness.origin import Origin
 from harness.watched import Watched
 
 ENFORCE = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}
-
-
-def break_off(gate, body: bytes, length: int) -> None:
-    """Sends a request whose body has so many bytes, of which these come, and resets the connection."""
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-    with contextlib.suppress(OSError), gate.connect() as connection:
-        connection.sendall(head.encode() + body)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @envoy_only("what Envoy does while a VM is made anew")
@@ -78,19 +68,8 @@ def test_every_call_is_served_and_counted_whatever_the_number_of_workers(gateway
 
 
 def test_an_origin_that_breaks_off_in_mid_stream_harms_no_other_call(gateway):
-    def broken(path: str, request: dict) -> Reply:
-        reply = respond(path, request)
-        if "break off" not in json.dumps(request):
-            return reply
-
-        def pieces():
-            yield from list(reply.pieces)[:5]
-            raise ConnectionResetError
-
-        return Reply(pieces(), reply.content_type)
-
     gate = gateway(ENFORCE)
-    gate.model.reply = gate.suspects.reply = broken
+    gate.model.reply = gate.suspects.reply = break_off
     with Load(gate.base, verify=gate.tls, **client_headers(gate)) as load, gate.http() as client:
         for _ in range(20):
             body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "break off"}]}
@@ -114,7 +93,9 @@ def test_clients_that_reset_in_mid_body_harm_no_other_call(gateway):
     with Load(gate.base, verify=gate.tls) as load:
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            break_off(gate, body[: chosen.randrange(len(body))], len(body))
+            with contextlib.suppress(OSError), gate.connect() as connection:
+                begin(connection, body[: chosen.randrange(len(body))], len(body))
+                reset_when_closed(connection)
     assert len(load.statuses) > 20
     assert not load.failures
     assert gate.counter("requests{}") >= len(load.statuses)

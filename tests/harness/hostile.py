@@ -1,0 +1,42 @@
+"""What broken and hostile clients and origins do."""
+
+import json
+import socket
+import struct
+
+from harness.dialects import Reply, respond
+
+BOMBS = {
+    "arrays in arrays": b"[" * 200_000,
+    "objects in objects": b'{"a":' * 60_000,
+    "keys without end": b"{" + b",".join(b'"k%d":0' % number for number in range(60_000)) + b"}",
+    "one key for all": b"{" + b'"messages":[],' * 30_000 + b'"model":"m"}',
+    "a number without end": b'{"max_tokens":' + b"9" * 400_000 + b"}",
+    "escapes without end": b'{"messages":[{"role":"user","content":"' + b"\\ud83d\\ude00" * 30_000 + b'"}]}',
+    "messages without end": b'{"messages":[' + b",".join([b'{"role":"user","content":"x"}'] * 12_000) + b"]}",
+    "zeros": b"\0" * 400_000,
+}
+
+
+def begin(connection: socket.socket, body: bytes, length: int) -> None:
+    """Sends a request whose body has so many bytes, of which these come."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+
+
+def reset_when_closed(connection: socket.socket) -> None:
+    """Its peer hears of no end, but of a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def break_off(path: str, request: dict) -> Reply:
+    """What the stand-in model replies, but streams end in their middle where a prompt asks them to break off."""
+    reply = respond(path, request)
+    if "break off" not in json.dumps(request):
+        return reply
+
+    def pieces():
+        yield from list(reply.pieces)[:5]
+        raise ConnectionResetError
+
+    return Reply(pieces(), reply.content_type)
