@@ -21,17 +21,17 @@ pub const ALL: [&str; 5] = [SCORE, ACTION, REASONS, ADVICE, ROUTE];
 /// The headers for a request that goes on. Each milder step adds its own: a throttled request that is within its
 /// rate is tagged and carries the advice, if both are configured. A score that is reached by loose evidence reroutes nobody.
 pub fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)> {
-    let reached = |action| policy.steps.start_of(action).is_some_and(|start| start <= verdict.score);
-    let is_rerouted = verdict.action >= Action::Reroute && reached(Action::Reroute);
+    let is_taken =
+        |action| action <= verdict.action && policy.steps.start_of(action).is_some_and(|start| start <= verdict.score);
     let mut headers = vec![
         (SCORE, verdict.score.points().to_string()),
         (ACTION, verdict.action.name().to_owned()),
         (REASONS, verdict.reasons.to_string()),
     ];
-    if reached(Action::Advise) {
+    if is_taken(Action::Advise) {
         headers.push((ADVICE, policy.advice.to_string()));
     }
-    if is_rerouted {
+    if is_taken(Action::Reroute) {
         headers.push((ROUTE, policy.reroute.to_string()));
     }
     headers
