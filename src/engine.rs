@@ -5,20 +5,22 @@ use ahash::RandomState;
 
 use crate::config::{Exemption, Policy};
 use crate::judge::Match;
+use crate::judge::grounds::grounds;
 use crate::judge::verdict::Indicated;
 use crate::judge::{
-    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Score, Verdict, Watch, Weighed, cluster,
-    log_odds, probability,
+    Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Reinforcement, Score, Verdict, Watch, Weighed,
+    cluster, log_odds, probability,
 };
 use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
 use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::{NEW, SETTLED};
-use crate::remember::{Actor, Member, Memory, Sight, TableEvents, Time};
+use crate::remember::{Actor, Fleet, Member, Memory, Sight, Suspicion, TableEvents, Tie, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
     memory: Memory,
     watch: Watch,
+    fleet: Fleet,
 }
 
 /// What came of a request.
@@ -44,6 +46,9 @@ pub fn screen(observation: &Observation, policy: &Policy) -> Option<Outcome> {
     }
 }
 
+/// What a request costs at most where the caller's others come elsewhere: of so many hosts each still lets one through now and then.
+const MOST_ELSEWHERE: f32 = 100.0;
+
 /// What memory says of a request besides its subject's record.
 struct Surroundings {
     inherited: Inherited,
@@ -51,12 +56,24 @@ struct Surroundings {
     offers_same_tools: bool,
 }
 
+/// What the fleet saw of a request's subject and of its groups, what was seen here included.
+#[derive(Clone, Copy, Default)]
+struct SeenByFleet {
+    actor: Option<Actor>,
+    /// What the request inherits from its groups, as they are seen here or by the fleet, whichever tells more.
+    inherited: Option<Inherited>,
+}
+
 impl Engine {
     /// An engine that remembers that many principals. `hasher` places them in memory: random in production, so that
     /// nobody can aim at a place; fixed where a run must repeat exactly.
     #[must_use]
     pub fn new(principals: usize, hasher: RandomState) -> Self {
-        Self { memory: Memory::new(principals, hasher.clone()), watch: Watch::new(hasher) }
+        Self {
+            memory: Memory::new(principals, hasher.clone()),
+            watch: Watch::new(hasher.clone()),
+            fleet: Fleet::new(hasher),
+        }
     }
 
     /// Remembers one request and judges it.
@@ -78,7 +95,53 @@ impl Engine {
         });
         let (inherited, header_order_changed) = self.groups(observation, &actor, sight, policy, now);
         let surroundings = Surroundings { inherited, header_order_changed, offers_same_tools };
-        self.judge(observation, &actor, &surroundings, policy, now)
+        let fleet = self.seen_by_fleet(observation, &actor, inherited, policy, now);
+        self.judge(observation, &actor, &surroundings, &fleet, policy, now)
+    }
+
+    fn seen_by_fleet(
+        &self,
+        observation: &Observation,
+        actor: &Actor,
+        inherited: Inherited,
+        policy: &Policy,
+        now: Time,
+    ) -> SeenByFleet {
+        if self.fleet.is_empty() {
+            return SeenByFleet::default();
+        }
+        let stale_after = policy.fleet.stale_after;
+        let mut whole = None;
+        for (link, id) in cluster::groups(&shared(observation)) {
+            let Some(crowd) = self.fleet.group(id, stale_after, now) else { continue };
+            if let Some(log_odds) = cluster::crowd_log_odds(link, &crowd, &policy.model) {
+                let cluster = Cluster { link, group: &crowd.group, members: crowd.members };
+                whole.get_or_insert(inherited).raise(&cluster, log_odds, actor.openings.sum());
+            }
+        }
+        SeenByFleet { actor: self.fleet.actor(observation.subject().id, stale_after, now), inherited: whole }
+    }
+
+    /// What the fleet adds to the score, if it knows anything.
+    fn reinforcement(
+        observation: &Observation,
+        actor: &Actor,
+        surroundings: &Surroundings,
+        (own, suspicion): (&Contributions, Suspicion),
+        fleet: &SeenByFleet,
+        policy: &Policy,
+        now: Time,
+    ) -> Option<Reinforcement> {
+        if fleet.actor.is_none() && fleet.inherited.is_none() {
+            return None;
+        }
+        let whole = fleet.actor.map_or(*actor, |seen| actor.with_fleet(&seen));
+        let inherited = fleet.inherited.unwrap_or(surroundings.inherited);
+        let surroundings = Surroundings { inherited, ..*surroundings };
+        let contributions = policy.model.contributions(&facts(observation, &whole, &surroundings, now));
+        let theirs = fleet.actor.map(|seen| seen.suspicion).unwrap_or_default();
+        let bias = policy.model.requests.bias;
+        Some(Reinforcement::new((own, suspicion), (&contributions, theirs), policy.fleet.trust, bias))
     }
 
     fn judge(
@@ -86,6 +149,7 @@ impl Engine {
         observation: &Observation,
         actor: &Actor,
         surroundings: &Surroundings,
+        fleet: &SeenByFleet,
         policy: &Policy,
         now: Time,
     ) -> Outcome {
@@ -98,14 +162,18 @@ impl Engine {
 
         let known = bias + suspicion.evidence.log_odds();
         let firm = known.min(bias + suspicion.firm_log_odds());
+        let own = (&contributions, suspicion);
+        let of_fleet = Self::reinforcement(observation, actor, surroundings, own, fleet, policy, now);
+        let (fleet_firm, fleet_total) = of_fleet.map_or((0.0, 0.0), |fleet| (fleet.firm, fleet.total));
         let found = self.watch.look(observation, &policy.trust, policy.community.as_ref(), now);
         // A match alone makes harvesting as likely as it is believed; with evidence of our own it adds up.
         let seen_by_others = found.map_or(0.0, |found| (log_odds(found.probability) - bias).max(0.0));
         let alone = found.map_or(Action::Pass, |found| found.alone);
         let floor = policy.steps.start_of(alone).unwrap_or_default();
         let score_of = |log_odds| Score::new(100.0 * probability(log_odds + seen_by_others)).max(floor);
-        let score = score_of(known);
-        let grounds = weighed.grounds(score_of(firm), seen_by_others);
+        let score = score_of(known + fleet_total);
+        let kinds = of_fleet.map_or(weighed.kinds(), |fleet| fleet.kinds);
+        let grounds = grounds(score_of(firm + fleet_firm), kinds, seen_by_others);
         let action = policy.steps.decide(score, grounds).max(alone);
         self.note(observation, probability(firm), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
@@ -115,14 +183,20 @@ impl Engine {
             .or((alone == Action::Throttle).then_some(grounds.firm))
             .filter(|start| *start <= grounds.firm)
             .map(|start| policy.throttle.admit(actor.debt, grounds.firm, start));
+        // Each host holds a caller to its part of the rate: a request here costs as much as those that come elsewhere meanwhile.
+        let elsewhere = fleet.actor.map_or(1.0, |seen| {
+            let (all, here) = (seen.requests.per_minute(), actor.requests.per_minute());
+            (all / here.max(f32::MIN_POSITIVE)).clamp(1.0, MOST_ELSEWHERE)
+        });
         self.memory.change_actor(subject.id, now, |actor| {
             actor.suspicion.add(weighed.firm, weighed.loose, bias);
             if let Some(Ok(more)) = admitted {
-                actor.debt.0 += more.0;
+                actor.debt.0 += more.0 * elsewhere;
             }
         });
         let wait = admitted.and_then(Result::err);
-        Outcome::Judged(Verdict { subject, score, action, reasons: Reasons::of(&contributions, indicator), wait })
+        let reasons = Reasons::of(&contributions, of_fleet.as_ref(), indicator);
+        Outcome::Judged(Verdict { subject, score, action, reasons, wait })
     }
 
     /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to
@@ -194,13 +268,18 @@ impl Engine {
                 }
             });
             header_order_changed |= group.header_order != order && link == Link::Client;
-            if group.members.count() < cluster::FEWEST {
+            if policy.fleet.is_on() {
+                let sketch = sketch(observation, link).unwrap_or_default();
+                self.memory.note_tie(Tie { group: id, member: member.id, link, sketch });
+            }
+            let cluster = Cluster::new(link, &group);
+            if cluster.members < cluster::FEWEST {
                 continue;
             }
-            let above: f32 = policy.model.cluster_contributions(&Cluster { link, group: &group }).iter().sum();
+            let above: f32 = policy.model.cluster_contributions(&cluster).iter().sum();
             let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
             let log_odds = weights.bias + group.evidence.log_odds();
-            inherited.add(&Cluster { link, group }, log_odds, actor.openings.sum());
+            inherited.add(&Cluster { group, ..cluster }, log_odds, actor.openings.sum());
         }
         (inherited, header_order_changed)
     }
@@ -221,7 +300,7 @@ impl Engine {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                surroundings.inherited.add(&Cluster { link, group }, log_odds, actor.openings.sum());
+                surroundings.inherited.add(&Cluster::new(link, group), log_odds, actor.openings.sum());
             }
         }
         let facts = facts(observation, actor, &surroundings, now);
@@ -249,6 +328,11 @@ impl Engine {
         &mut self.watch
     }
 
+    /// What the fleet knows.
+    pub fn fleet_mut(&mut self) -> &mut Fleet {
+        &mut self.fleet
+    }
+
     /// What is remembered.
     #[must_use]
     pub fn memory(&self) -> &Memory {
@@ -269,6 +353,17 @@ impl Engine {
 fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surroundings, now: Time) -> Facts<'a> {
     let Surroundings { inherited, header_order_changed, offers_same_tools } = *surroundings;
     Facts { observation, actor, inherited, header_order_changed, offers_same_tools, now }
+}
+
+/// The sketch of what a link says is shared, where it is a part of a prompt that has one.
+fn sketch(observation: &Observation, link: Link) -> Option<u64> {
+    let [system, opening, closing] = observation.conversation.as_deref()?.sketches();
+    match link {
+        Link::System => system,
+        Link::Opening => opening,
+        Link::Closing => closing,
+        _ => None,
+    }
 }
 
 /// Whether a request begins a conversation, as far as is known.

@@ -59,7 +59,10 @@ const SHOWN: usize = 60;
 pub fn check(policy: &Value, place: Place) -> Vec<Problem> {
     let mut checker = Checker { place, problems: Vec::new() };
     match policy {
-        Value::Object(object) => checker.object(object, "", ""),
+        Value::Object(object) => {
+            checker.object(object, "", "");
+            checker.exchange(object);
+        }
         other => checker.problem("", format!("{} is not a policy; use an object of fields", show(other))),
     }
     checker.problems
@@ -144,6 +147,14 @@ impl Checker {
                     self.problem(path, format!("has no {}", field.name()));
                 }
             }
+        }
+    }
+
+    /// A fleet needs a way to it.
+    fn exchange(&mut self, policy: &Map<String, Value>) {
+        let text = |name: &str| policy.get("exchange")?.get(name)?.as_str();
+        if text("backend") == Some("redis_http") && text("cluster").is_none_or(str::is_empty) {
+            self.problem("exchange.cluster", "is not set; name the Envoy cluster that leads to the bridge");
         }
     }
 
@@ -238,7 +249,7 @@ impl Checker {
             }),
             Type::Names => self.texts(value, at, "a name", "text that is not empty", |text| !text.is_empty()),
             Type::Model => {
-                if let Err(error) = Model::parse(&model_with_numbers(value).to_string()) {
+                if let Err(error) = Model::read(&model_with_numbers(value)) {
                     let at = if error.path.is_empty() { at.to_owned() } else { format!("{at}.{}", error.path) };
                     self.problem(&at, error.message);
                 }
@@ -335,6 +346,10 @@ mod tests {
             (
                 json!({"actions": [{"at": 50, "do": "tag"}, {"at": 60, "do": "tag"}]}),
                 "actions[1].do: \"tag\" stands already at actions[0]; use each once",
+            ),
+            (
+                json!({"exchange": {"backend": "redis_http"}}),
+                "exchange.cluster: is not set; name the Envoy cluster that leads to the bridge",
             ),
             (json!({"actions": "tag"}), "actions: \"tag\" is not a list; use a list of objects"),
             (json!({"acitons": []}), "acitons: is not a field; did you mean actions?"),

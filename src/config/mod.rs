@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+mod filled;
 pub mod nearest;
 pub mod policy;
 pub mod schema;

@@ -1,16 +1,17 @@
 //! The policy as the engine uses it: checked, complete, compiled.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::check::{self, Place, Problem, Problems};
-use super::sharing::{RawDisclosure, RawIndicators};
+use super::filled::Filled;
+use super::sharing;
 use crate::act::throttle::Throttle;
 use crate::judge::watchlist::{Community, Trust};
 use crate::judge::{Action, Model, Score, Step, Steps};
 use crate::observe::{Cidr, Lens, Observation, Principal, Secret, Wanted, dialect, hash};
 use crate::share::disclosure::Disclosure;
 use crate::share::feed::Feed;
+use crate::share::fleet::Settings;
 use crate::share::library::Limits;
 
 /// A policy that is ready to use.
@@ -54,6 +55,8 @@ pub struct Policy {
     pub limits: Limits,
     /// What is told to others.
     pub disclosure: Disclosure,
+    /// How the fleet's memory is taken part in.
+    pub fleet: Settings,
     /// The key shared with others.
     pub community: Option<Community>,
     /// One request in so many is timed.
@@ -148,6 +151,14 @@ impl Policy {
         self
     }
 
+    /// Seconds between two times that workers tell each other, and the fleet's service, what they saw: they look as often, so that all
+    /// know within the interval; and a fleet is told within a tick of its own.
+    #[must_use]
+    pub fn sync_every(&self) -> f64 {
+        let every = self.sync_interval / 2.0;
+        if self.fleet.is_on() { every.min(self.fleet.tick / 4.0) } else { every }
+    }
+
     /// Has requests show what indicators can name, also where no source was configured.
     pub fn observe_what_indicators_name(&mut self) {
         self.lens.observables = if self.community.is_some() { Wanted::Tokens } else { Wanted::Plain };
@@ -159,9 +170,7 @@ impl Policy {
         }
         let mut filled = policy.as_object().cloned().unwrap_or_default();
         check::complete(&mut filled, "");
-        let raw = serde_json::from_value(Value::Object(filled));
-        let raw: Raw = raw.map_err(|error| Problems::one(error.to_string()))?;
-        Ok(raw.compile(secret))
+        Ok(compile(Filled(&Value::Object(filled)), secret))
     }
 }
 
@@ -190,162 +199,63 @@ fn join(base: &mut Value, over: &Value) {
     }
 }
 
-/// A policy with every field present, as the table of fields lays down.
-#[derive(Deserialize)]
-struct Raw {
-    mode: String,
-    api: String,
-    actions: Vec<RawStep>,
-    throttle: RawThrottle,
-    reject: RawMessage,
-    advise: RawValue,
-    reroute: RawValue,
-    credential: RawSource,
-    account: RawSource,
-    network: RawNetwork,
-    client: RawClient,
-    exempt: RawExempt,
-    access_log: String,
-    indicators: RawIndicators,
-    disclosure: RawDisclosure,
-    inspection: RawInspection,
-    memory: RawMemory,
-    metrics: RawMetrics,
-    model: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct RawStep {
-    at: f32,
-    #[serde(rename = "do")]
-    action: String,
-}
-
-#[derive(Deserialize)]
-struct RawThrottle {
-    requests_per_minute: f64,
-    burst: f64,
-    longest_wait_seconds: f64,
-    message: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct RawMessage {
-    message: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct RawValue {
-    value: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct RawSource {
-    header: Box<str>,
-    metadata: String,
-}
-
-#[derive(Deserialize)]
-struct RawNetwork {
-    ipv4_prefix: f64,
-    ipv6_prefix: f64,
-    address_header: Box<str>,
-    system_header: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct RawClient {
-    ja4_header: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct RawExempt {
-    credentials: Vec<String>,
-    accounts: Vec<String>,
-    networks: Vec<String>,
-    routes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RawInspection {
-    request_bytes: f64,
-    responses: String,
-}
-
-#[derive(Deserialize)]
-struct RawMemory {
-    principals: f64,
-    sync_interval_seconds: f64,
-}
-
-#[derive(Deserialize)]
-struct RawMetrics {
-    time_one_in: f64,
-}
-
-impl Raw {
-    /// Everything was checked, so what does not parse here cannot occur; it is left out rather than guessed.
-    fn compile(self, secret: &Secret) -> Policy {
-        let given = |text: Box<str>| (!text.is_empty()).then_some(text);
-        let steps = self
-            .actions
-            .iter()
-            .filter_map(|step| Some(Step { at: Score::new(step.at), action: Action::by_name(&step.action)? }));
-        let (trust, feeds, limits) = self.indicators.compile();
-        let disclosure = self.disclosure.compile();
-        let model = self.model.and_then(|model| Model::parse(&model.to_string()).ok());
-        Policy {
-            enforce: self.mode == "enforce",
-            lens: Lens {
-                secret: secret.clone(),
-                assume: dialect::by_name(&self.api),
-                credential_header: given(self.credential.header),
-                account_header: given(self.account.header),
-                address_header: given(self.network.address_header),
-                ja4_header: given(self.client.ja4_header),
-                system_header: given(self.network.system_header),
-                observables: if trust.sources.is_empty() { Wanted::Nothing } else { Wanted::Plain },
-                ipv4_prefix: self.network.ipv4_prefix as u8,
-                ipv6_prefix: self.network.ipv6_prefix as u8,
-            },
-            model: model.unwrap_or_else(Model::built_in),
-            steps: Steps::new(steps.collect()),
-            throttle: Throttle {
-                requests_per_minute: self.throttle.requests_per_minute,
-                burst: self.throttle.burst,
-                longest_wait: self.throttle.longest_wait_seconds,
-            },
-            throttle_message: self.throttle.message,
-            reject_message: self.reject.message,
-            advice: self.advise.value,
-            reroute: self.reroute.value,
-            exempt: self.exempt.compile(),
-            log_all: self.access_log == "all",
-            inspect_request_bytes: self.inspection.request_bytes as u64,
-            inspect_responses: self.inspection.responses == "usage",
-            principals: self.memory.principals as usize,
-            sync_interval: self.memory.sync_interval_seconds,
-            trust,
-            feeds,
-            limits,
-            disclosure,
-            community: None,
-            time_one_in: self.metrics.time_one_in as u64,
-            credential_metadata: metadata_path(&self.credential.metadata),
-            account_metadata: metadata_path(&self.account.metadata),
-        }
+/// Everything was checked, so what does not parse here cannot occur; it is left out rather than guessed.
+fn compile(raw: Filled<'_>, secret: &Secret) -> Policy {
+    let steps = raw.items("actions").filter_map(|step| {
+        Some(Step { at: Score::new(step.number("at") as f32), action: Action::by_name(step.text("do"))? })
+    });
+    let (trust, feeds, limits) = sharing::indicators(raw.at("indicators"));
+    let model = raw.0.get("model").and_then(|model| Model::read(model).ok());
+    Policy {
+        enforce: raw.text("mode") == "enforce",
+        lens: Lens {
+            secret: secret.clone(),
+            assume: dialect::by_name(raw.text("api")),
+            credential_header: raw.given("credential.header"),
+            account_header: raw.given("account.header"),
+            address_header: raw.given("network.address_header"),
+            ja4_header: raw.given("client.ja4_header"),
+            system_header: raw.given("network.system_header"),
+            observables: if trust.sources.is_empty() { Wanted::Nothing } else { Wanted::Plain },
+            ipv4_prefix: raw.whole("network.ipv4_prefix") as u8,
+            ipv6_prefix: raw.whole("network.ipv6_prefix") as u8,
+        },
+        model: model.unwrap_or_else(Model::built_in),
+        steps: Steps::new(steps.collect()),
+        throttle: Throttle {
+            requests_per_minute: raw.number("throttle.requests_per_minute"),
+            burst: raw.number("throttle.burst"),
+            longest_wait: raw.number("throttle.longest_wait_seconds"),
+        },
+        throttle_message: raw.owned("throttle.message"),
+        reject_message: raw.owned("reject.message"),
+        advice: raw.owned("advise.value"),
+        reroute: raw.owned("reroute.value"),
+        exempt: exempt(raw.at("exempt")),
+        log_all: raw.text("access_log") == "all",
+        inspect_request_bytes: raw.whole("inspection.request_bytes"),
+        inspect_responses: raw.text("inspection.responses") == "usage",
+        principals: raw.whole("memory.principals") as usize,
+        sync_interval: raw.number("memory.sync_interval_seconds"),
+        trust,
+        feeds,
+        limits,
+        disclosure: sharing::disclosure(raw.at("disclosure")),
+        fleet: sharing::fleet(raw.at("exchange")),
+        community: None,
+        time_one_in: raw.whole("metrics.time_one_in"),
+        credential_metadata: metadata_path(raw.text("credential.metadata")),
+        account_metadata: metadata_path(raw.text("account.metadata")),
     }
 }
 
-impl RawExempt {
-    fn compile(self) -> Exempt {
-        let principals = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
-        Exempt {
-            credentials: principals(self.credentials),
-            accounts: principals(self.accounts),
-            networks: self.networks.iter().filter_map(|text| text.parse().ok()).collect(),
-            routes: self.routes.iter().map(|name| hash::public(name.as_bytes())).collect(),
-        }
+fn exempt(raw: Filled<'_>) -> Exempt {
+    let principals = |path| raw.texts(path).filter_map(|text| text.parse().ok()).collect();
+    Exempt {
+        credentials: principals("credentials"),
+        accounts: principals("accounts"),
+        networks: raw.texts("networks").filter_map(|text| text.parse().ok()).collect(),
+        routes: raw.texts("routes").map(|name| hash::public(name.as_bytes())).collect(),
     }
 }
 

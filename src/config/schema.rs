@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::documentation::documentation;
 use crate::share::disclosure::Item;
+use crate::share::fleet::dialect::Dialect;
 
 /// What a field may hold.
 #[derive(Clone, Copy, Debug)]
@@ -379,6 +380,110 @@ pub const FIELDS: &[Field] = &[
     global("disclosure.collection", Type::Path, r#""""#, "The path of the collection."),
     global("disclosure.bearer_env", Type::Text(100), r#""""#, "The environment variable that holds a bearer token."),
     global("disclosure.basic_env", Type::Text(100), r#""""#, "The environment variable that holds `user:password`."),
+    global(
+        "exchange",
+        Type::Object,
+        "{}",
+        "One memory for a fleet of Envoys, through a Valkey or Redis that all of them reach. See fleet.md.",
+    ),
+    global(
+        "exchange.backend",
+        Type::Word(&["none", "redis_http"]),
+        r#""none""#,
+        "`none`: this Envoy alone, its workers share what they see. `redis_http`: the fleet's Valkey or Redis, through an HTTP bridge.",
+    ),
+    global(
+        "exchange.dialect",
+        Type::Word(&Dialect::NAMES),
+        r#""webdis""#,
+        "How the bridge is spoken to: Webdis, or the REST interface of Upstash.",
+    ),
+    global(
+        "exchange.cluster",
+        Type::Text(200),
+        r#""""#,
+        "The Envoy cluster that leads to the bridge. `redis_http` needs it.",
+    ),
+    global(
+        "exchange.host",
+        Type::Text(200),
+        r#""""#,
+        "The bridge's name in the Host header; empty for the cluster's name.",
+    ),
+    global(
+        "exchange.bearer_env",
+        Type::Text(100),
+        r#""""#,
+        "The environment variable that holds a bearer token for the bridge.",
+    ),
+    global(
+        "exchange.basic_env",
+        Type::Text(100),
+        r#""""#,
+        "The environment variable that holds `user:password` for the bridge.",
+    ),
+    global(
+        "exchange.prefix",
+        Type::Text(100),
+        r#""scarecrow""#,
+        "What every key in the store begins with, where others use it too. The same in the whole fleet.",
+    ),
+    global(
+        "exchange.tick_ms",
+        Type::Whole("milliseconds", 20, 60_000),
+        "250",
+        "Once in this time at the latest deltas go to the store and merged values come back, in one call for each shard.",
+    ),
+    global("exchange.timeout_ms", Type::Whole("milliseconds", 10, 60_000), "500", "How long an answer is waited for."),
+    global(
+        "exchange.max_batch",
+        Type::Whole("principals", 1, 1_000),
+        "200",
+        "Principals that one call tells of and asks about.",
+    ),
+    global(
+        "exchange.shards",
+        Type::Whole("shards", 1, 256),
+        "1",
+        "Into how many parts the store's keys are dealt, each in one slot of a cluster. The same in the whole fleet.",
+    ),
+    global(
+        "exchange.max_pending",
+        Type::Whole("principals", 100, 1_000_000),
+        "20000",
+        "Principals that wait to be told of, while the store is down; what is seen of more counts here only.",
+    ),
+    global(
+        "exchange.stale_after_ms",
+        Type::Whole("milliseconds", 100, 600_000),
+        "5000",
+        "If a shard was not heard of for so long, what it told counts no more, and this Envoy judges by what it sees itself.",
+    ),
+    global(
+        "exchange.keep_hours",
+        Type::Number("hours", 0.1, 720.0),
+        "24",
+        "How long the store keeps what nobody tells of again.",
+    ),
+    global(
+        "exchange.trust",
+        Type::Number("probability", 0.0, 1.0),
+        "0.8",
+        "How far the fleet is believed: what only others saw gives a score of 100 times this at most. With what was seen here it adds up.",
+    ),
+    global("exchange.evidence", Type::Object, "{}", "Who is told of."),
+    global(
+        "exchange.evidence.min_local_keys",
+        Type::Whole("callers", 1, 1_000),
+        "2",
+        "A template, manner, client or network is told of that so many callers share here. A caller is told of that some evidence speaks against.",
+    ),
+    global(
+        "exchange.evidence.sample",
+        Type::Whole("principals", 1, 1_000_000),
+        "8",
+        "Of all others, one in so many is told of, by its hash: the same ones everywhere. 1 tells of all.",
+    ),
     global("memory", Type::Object, "{}", "How much is remembered."),
     global(
         "memory.principals",

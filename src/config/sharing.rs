@@ -1,119 +1,93 @@
-//! What a policy says of sharing: the indicators of others that count here, and what is told to them.
+//! What a policy says of sharing: the indicators of others that count here, what is told to them, and the fleet's memory.
 
-use serde::Deserialize;
-
+use super::filled::Filled;
 use crate::judge::watchlist::{Effect, Source, Trust, trust};
 use crate::judge::{Action, Score};
 use crate::observe::Cidr;
 use crate::share::disclosure::{Disclosure, Item};
 use crate::share::feed::{Feed, Login, Server};
+use crate::share::fleet::Settings;
+use crate::share::fleet::dialect::Dialect;
 use crate::share::library::Limits;
 use crate::share::stix::{Tlp, id};
 
-/// `indicators`, every field present.
-#[derive(Deserialize)]
-pub(super) struct RawIndicators {
-    effect: String,
-    sources: Vec<RawSource>,
-    never: Vec<String>,
-    shortest_ipv4_prefix: f64,
-    shortest_ipv6_prefix: f64,
-    longest_days: f64,
-    most: f64,
+/// `indicators`: how far sources are believed, where they are read, and what of them is taken at all.
+pub(super) fn indicators(raw: Filled<'_>) -> (Trust, Vec<Feed>, Limits) {
+    let effect = |name: &str| Effect::by_name(name).unwrap_or(Effect::Ignore);
+    let own = raw.texts("never").filter_map(|text| text.parse().ok());
+    let never: Vec<Cidr> = trust::never().chain(own).collect();
+    let limits = Limits {
+        never: never.clone(),
+        shortest: (raw.whole("shortest_ipv4_prefix") as u8, raw.whole("shortest_ipv6_prefix") as u8),
+        longest: (raw.number("longest_days") * 86_400.0) as u64,
+        most: raw.whole("most") as usize,
+    };
+    let sources = raw.items("sources").map(|source| Source {
+        name: source.owned("name"),
+        trust: source.number("trust") as f32,
+        alone: Action::by_name(source.text("alone")).unwrap_or(Action::Pass),
+        effect: effect(source.text("effect")),
+        most_share: source.number("most_share") as f32,
+    });
+    let feeds = raw.items("sources").map(|source| Feed {
+        server: server(source),
+        poll_every: source.number("poll_seconds"),
+        whole_every: source.number("whole_hours") * 3_600.0,
+        page: source.whole("page") as u32,
+        most: source.whole("most") as usize,
+    });
+    let trust = Trust { sources: sources.collect(), never, effect: effect(raw.text("effect")) };
+    (trust, feeds.collect(), limits)
 }
 
-#[derive(Deserialize)]
-struct RawSource {
-    name: Box<str>,
-    trust: f32,
-    alone: String,
-    effect: String,
-    most_share: f32,
-    most: f64,
-    cluster: Box<str>,
-    host: Box<str>,
-    collection: Box<str>,
-    bearer_env: Box<str>,
-    basic_env: Box<str>,
-    poll_seconds: f64,
-    whole_hours: f64,
-    page: f64,
+fn login(raw: Filled<'_>) -> Login {
+    Login::new(raw.owned("bearer_env"), raw.owned("basic_env"))
 }
 
-impl RawIndicators {
-    pub(super) fn compile(self) -> (Trust, Vec<Feed>, Limits) {
-        let effect = |name: &str| Effect::by_name(name).unwrap_or(Effect::Ignore);
-        let own = self.never.iter().filter_map(|text| text.parse().ok());
-        let never: Vec<Cidr> = trust::never().chain(own).collect();
-        let limits = Limits {
-            never: never.clone(),
-            shortest: (self.shortest_ipv4_prefix as u8, self.shortest_ipv6_prefix as u8),
-            longest: (self.longest_days * 86_400.0) as u64,
-            most: self.most as usize,
-        };
-        let sources = self.sources.iter().map(|source| Source {
-            name: source.name.clone(),
-            trust: source.trust,
-            alone: Action::by_name(&source.alone).unwrap_or(Action::Pass),
-            effect: effect(&source.effect),
-            most_share: source.most_share,
-        });
-        let trust = Trust { sources: sources.collect(), never, effect: effect(&self.effect) };
-        (trust, self.sources.into_iter().map(RawSource::feed).collect(), limits)
+fn server(raw: Filled<'_>) -> Server {
+    Server::new(raw.owned("cluster"), raw.owned("host"), raw.owned("collection"), login(raw))
+}
+
+/// `disclosure`.
+pub(super) fn disclosure(raw: Filled<'_>) -> Disclosure {
+    let ids = |path| raw.texts(path).filter_map(|text| id::read("indicator", text)).collect();
+    let is_listed = |name: &str| raw.texts("fields").any(|field| field == name);
+    Disclosure {
+        items: Item::ALL.into_iter().filter(|(_, name)| is_listed(name)).map(|(item, _)| item).collect(),
+        member: raw.owned("member"),
+        // The strictest, if it should not be known after all.
+        tlp: Tlp::by_name(raw.text("tlp")).unwrap_or(Tlp::Red),
+        least_credentials: raw.whole("least_credentials") as u32,
+        note_from: Score::new(raw.number("note_from") as f32),
+        publish_from: raw.whole("publish_from") as u8,
+        hold_from: raw.whole("hold_from") as u8,
+        approved: ids("approved"),
+        withdrawn: ids("withdrawn"),
+        most_per_hour: raw.whole("most_per_hour") as u32,
+        every: raw.number("every_seconds"),
+        server: server(raw),
     }
 }
 
-impl RawSource {
-    fn feed(self) -> Feed {
-        Feed {
-            server: Server::new(self.cluster, self.host, self.collection, Login::new(self.bearer_env, self.basic_env)),
-            poll_every: self.poll_seconds,
-            whole_every: self.whole_hours * 3_600.0,
-            page: self.page as u32,
-            most: self.most as usize,
-        }
-    }
-}
-
-/// `disclosure`, every field present.
-#[derive(Deserialize)]
-pub(super) struct RawDisclosure {
-    fields: Vec<String>,
-    member: Box<str>,
-    tlp: String,
-    least_credentials: f64,
-    note_from: f32,
-    publish_from: f64,
-    hold_from: f64,
-    approved: Vec<String>,
-    withdrawn: Vec<String>,
-    most_per_hour: f64,
-    every_seconds: f64,
-    cluster: Box<str>,
-    host: Box<str>,
-    collection: Box<str>,
-    bearer_env: Box<str>,
-    basic_env: Box<str>,
-}
-
-impl RawDisclosure {
-    pub(super) fn compile(self) -> Disclosure {
-        let ids = |texts: Vec<String>| texts.iter().filter_map(|text| id::read("indicator", text)).collect();
-        let is_listed = |name: &str| self.fields.iter().any(|field| field == name);
-        Disclosure {
-            items: Item::ALL.into_iter().filter(|(_, name)| is_listed(name)).map(|(item, _)| item).collect(),
-            member: self.member,
-            // The strictest, if it should not be known after all.
-            tlp: Tlp::by_name(&self.tlp).unwrap_or(Tlp::Red),
-            least_credentials: self.least_credentials as u32,
-            note_from: Score::new(self.note_from),
-            publish_from: self.publish_from as u8,
-            hold_from: self.hold_from as u8,
-            approved: ids(self.approved),
-            withdrawn: ids(self.withdrawn),
-            most_per_hour: self.most_per_hour as u32,
-            every: self.every_seconds,
-            server: Server::new(self.cluster, self.host, self.collection, Login::new(self.bearer_env, self.basic_env)),
-        }
+/// `exchange`.
+pub(super) fn fleet(raw: Filled<'_>) -> Settings {
+    let cluster = raw.owned("cluster");
+    let is_on = raw.text("backend") == "redis_http" && !cluster.is_empty();
+    Settings {
+        dialect: Dialect::by_name(raw.text("dialect")).filter(|_| is_on),
+        host: raw.given("host").unwrap_or_else(|| cluster.clone()),
+        cluster,
+        login: login(raw),
+        prefix: raw.owned("prefix"),
+        tick: raw.number("tick_ms") / 1_000.0,
+        timeout: raw.number("timeout_ms") / 1_000.0,
+        most_batch: raw.whole("max_batch") as usize,
+        shards: raw.whole("shards") as usize,
+        most_pending: raw.whole("max_pending") as usize,
+        stale_after: raw.number("stale_after_ms") / 1_000.0,
+        least_members: raw.number("evidence.min_local_keys") as f32,
+        sample: raw.whole("evidence.sample"),
+        trust: raw.number("trust") as f32,
+        lifetime: (raw.number("keep_hours") * 3_600.0) as u64,
     }
 }

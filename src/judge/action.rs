@@ -61,7 +61,7 @@ impl Steps {
     /// Steps in any order.
     #[must_use]
     pub fn new(mut steps: Vec<Step>) -> Self {
-        steps.sort_by_key(|step| step.action);
+        steps.sort_unstable_by_key(|step| step.action);
         Self(steps)
     }
 

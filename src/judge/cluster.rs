@@ -4,12 +4,12 @@
 //! how alike they are: dealt out evenly, young, each question for itself. A popular tool has as many keys behind one
 //! prompt, but its users differ in how much they ask by orders of magnitude, ask in sessions, and stay for months.
 
-use super::features::{Evidence, Feature, flag, log_scale};
-use super::model::Weights;
+use super::features::{Evidence as Kind, Feature, flag, log_scale};
+use super::model::{Model, Weights};
 use crate::documentation::documentation;
 use crate::observe::{Link, Shared};
-use crate::remember::Group;
 use crate::remember::group::ENOUGH;
+use crate::remember::{Crowd, Evidence, Group};
 
 /// What a feature of clusters may look at.
 #[derive(Clone, Copy)]
@@ -18,9 +18,17 @@ pub struct Cluster<'a> {
     pub link: Link,
     /// Those who share it.
     pub group: &'a Group,
+    /// How many they are.
+    pub members: f32,
 }
 
-impl Cluster<'_> {
+impl<'a> Cluster<'a> {
+    /// A group as it was seen here.
+    #[must_use]
+    pub fn new(link: Link, group: &'a Group) -> Self {
+        Self { link, group, members: group.members.count() }
+    }
+
     /// How far what the requests are like says something of every member: whole while members are alike in load (a variance of
     /// the logarithms up to a half) and every other one of the last questions came from a member who is known; nothing from a
     /// variance of 1 on, or when one in ten did. One pipeline in an office must not speak for its neighbours, nor a few
@@ -59,20 +67,20 @@ pub const FEWEST: f32 = 8.0;
 pub const COUNT: usize = 15;
 
 const fn is_link(name: &'static str, doc: &'static str, read: fn(&Cluster<'_>) -> f32) -> ClusterFeature {
-    Feature { name, evidence: Evidence::Coordination, doc: documentation(doc), read }
+    Feature { name, evidence: Kind::Coordination, doc: documentation(doc), read }
 }
 
 /// Every feature of clusters. Names never change their meaning.
 pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     Feature {
         name: "members",
-        evidence: Evidence::Coordination,
+        evidence: Kind::Coordination,
         doc: documentation("Members within a day: 8 give 0, 800 give 1, by ratio in between."),
-        read: |c| log_scale(c.group.members.count(), FEWEST, 800.0),
+        read: |c| log_scale(c.members, FEWEST, 800.0),
     },
     Feature {
         name: "equal_load",
-        evidence: Evidence::Coordination,
+        evidence: Kind::Coordination,
         doc: documentation(
             "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
         ),
@@ -80,7 +88,7 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     },
     Feature {
         name: "equal_pace",
-        evidence: Evidence::Coordination,
+        evidence: Kind::Coordination,
         doc: documentation(
             "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
         ),
@@ -88,57 +96,57 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
     },
     Feature {
         name: "newcomers",
-        evidence: Evidence::Coordination,
+        evidence: Kind::Coordination,
         doc: documentation("Share of requests from members that turned up in the last three days, if memory is older."),
         read: |c| c.group.share(c.group.newcomers),
     },
     Feature {
         name: "single_turns",
-        evidence: Evidence::Prompt,
+        evidence: Kind::Prompt,
         doc: documentation("Share of requests with one question and no answer before it."),
         read: |c| c.group.share(c.group.single_turns),
     },
     Feature {
         name: "cued",
-        evidence: Evidence::Prompt,
+        evidence: Kind::Prompt,
         doc: documentation("Share of requests with a phrase that elicits training data."),
         read: |c| c.group.share(c.group.cued),
     },
     Feature {
         name: "contradicting",
-        evidence: Evidence::Client,
+        evidence: Kind::Client,
         doc: documentation("Share of requests that contradict themselves."),
         read: |c| c.group.share(c.group.contradicting),
     },
     Feature {
         name: "one_client",
-        evidence: Evidence::Client,
+        evidence: Kind::Client,
         doc: documentation("All members come with one client profile: 1 for one, 0 for 16 and more."),
         read: |c| 1.0 - log_scale(c.group.clients.count(), 1.0, 16.0),
     },
     Feature {
         name: "few_networks",
-        evidence: Evidence::Coordination,
+        evidence: Kind::Coordination,
         doc: documentation(
             "Members share networks: 1 if a hundred or more come from each, 0 if each comes from its own.",
         ),
-        read: |c| log_scale(c.group.members.count() / c.group.networks.count().max(1.0), 1.0, 100.0),
+        read: |c| log_scale(c.members / c.group.networks.count().max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "requests_per_member",
-        evidence: Evidence::Volume,
+        evidence: Kind::Volume,
         doc: documentation("Requests per member and day: 1 gives 0, 100 give 1, by ratio in between."),
-        read: |c| log_scale(c.group.requests.sum() / c.group.members.count().max(1.0), 1.0, 100.0),
+        read: |c| log_scale(c.group.requests.sum() / c.members.max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "answer_length",
-        evidence: Evidence::Volume,
+        evidence: Kind::Volume,
         doc: documentation("Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between."),
         read: |c| log_scale(c.group.output.sum() / c.group.requests.sum().max(1e-9), 100.0, 3e3),
     },
     Feature {
         name: "output_ratio",
-        evidence: Evidence::Volume,
+        evidence: Kind::Volume,
         doc: documentation(
             "Tokens out for each token in: 0.25 give 0, 8 give 1, by ratio in between. Who digests documents takes less than they give.",
         ),
@@ -173,6 +181,15 @@ impl Inherited {
         }
     }
 
+    /// Adds what the fleet finds of a cluster, where that is more than what was found of it here.
+    pub fn raise(&mut self, cluster: &Cluster<'_>, log_odds: f32, openings: f32) {
+        let mut others = Self::default();
+        others.add(cluster, log_odds, openings);
+        for (suspicion, more) in self.suspicion.iter_mut().zip(others.suspicion) {
+            *suspicion = suspicion.max(more);
+        }
+    }
+
     /// The suspicion by a link, 0 to 1.
     #[must_use]
     pub fn by(&self, link: Link) -> f32 {
@@ -193,6 +210,19 @@ impl Inherited {
 #[must_use]
 pub fn log_odds(group: &Group, weights: &Weights<COUNT>) -> Option<f32> {
     (group.members.count() >= FEWEST).then(|| weights.bias + group.evidence.log_odds())
+}
+
+/// Log-odds that one hand moves a group, by all that the fleet saw of it; `None` if it is no cluster. Each host judged by its own part,
+/// which may be too small to tell; this judges the whole, held back as if each of its requests had been judged so.
+#[must_use]
+pub fn crowd_log_odds(link: Link, crowd: &Crowd, model: &Model) -> Option<f32> {
+    let Crowd { group, members } = crowd;
+    let cluster = Cluster { link, group, members: *members };
+    (*members >= FEWEST).then(|| {
+        let above: f32 = model.cluster_contributions(&cluster).iter().sum();
+        let bias = model.clusters.bias;
+        bias + Evidence::of(above, bias + above, group.requests.sum()).log_odds()
+    })
 }
 
 /// The groups of a request with their links.

@@ -42,11 +42,18 @@ impl Weighed {
         weighed
     }
 
-    /// The grounds for acting, given the score that the firm evidence leads to and the log-odds of what others saw.
+    /// How many defensible kinds of evidence speak against the request.
     #[must_use]
-    pub fn grounds(&self, firm: Score, seen_by_others: f32) -> Grounds {
-        Grounds { firm, kinds: self.kinds + usize::from(seen_by_others >= GROUNDS) }
+    pub const fn kinds(&self) -> usize {
+        self.kinds
     }
+}
+
+/// The grounds there are for acting against a caller, given the score that firm evidence leads to, the kinds of evidence that speak
+/// against the request, and the log-odds of what others saw.
+#[must_use]
+pub fn grounds(firm: Score, kinds: usize, seen_by_others: f32) -> Grounds {
+    Grounds { firm, kinds: kinds + usize::from(seen_by_others >= GROUNDS) }
 }
 
 /// The grounds there are for acting against a caller.
@@ -91,8 +98,8 @@ mod tests {
     #[test]
     fn what_others_saw_is_one_kind_of_evidence() {
         let own = weigh(&[("requests_per_minute", 2.0)]);
-        assert_eq!(own.grounds(Score::new(99.0), 3.0).kinds, 2);
-        assert_eq!(own.grounds(Score::new(99.0), 0.4).kinds, 1);
+        assert_eq!(grounds(Score::new(99.0), own.kinds(), 3.0).kinds, 2);
+        assert_eq!(grounds(Score::new(99.0), own.kinds(), 0.4).kinds, 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The score's weights: a versioned `model.json`, compiled in and replaceable by configuration.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,8 +12,7 @@ use super::features::{COUNT, FEATURES, Facts, names};
 const BUILT_IN: &str = include_str!("model.json");
 
 /// `model.json` as it is written.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Serialize)]
 pub struct File {
     /// The format, [`VERSION`].
     pub version: u32,
@@ -27,8 +27,7 @@ pub struct File {
 }
 
 /// One logistic model as it is written.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Serialize)]
 pub struct Logistic {
     /// Log-odds before anything is known.
     pub bias: f64,
@@ -90,16 +89,23 @@ pub type ClusterContributions = [f32; cluster::COUNT];
 impl Model {
     /// Reads a `model.json`. The error says what is wrong and what would be right.
     pub fn parse(json: &str) -> Result<Self, ModelError> {
-        // Through a value, as policies are read: a second way of reading is code that every VM would load.
-        let value = serde_json::from_str::<serde_json::Value>(json);
-        let file: File = value.and_then(serde_json::from_value).map_err(|error| wrong("", error.to_string()))?;
-        if file.version != VERSION {
-            return Err(wrong("version", format!("{} is not known; this build reads {VERSION}", file.version)));
+        Self::read(&serde_json::from_str(json).map_err(|error| wrong("", error.to_string()))?)
+    }
+
+    /// The same from JSON that was parsed.
+    pub fn read(file: &Value) -> Result<Self, ModelError> {
+        let version = member(file, "", "version")?;
+        if version.as_u64() != Some(VERSION.into()) {
+            return Err(wrong("version", format!("{version} is not known; this build reads {VERSION}")));
         }
+        let name = member(file, "", "name")?;
+        let name = name.as_str().ok_or_else(|| wrong("name", format!("{name} is not a name; use text")))?.to_owned();
+        member(file, "", "provenance")?;
+        only(file, "", &["version", "name", "provenance", "clusters", "requests"])?;
         Ok(Self {
-            name: file.name,
-            clusters: Weights::read("clusters", &file.clusters, &names(&CLUSTER_FEATURES))?,
-            requests: Weights::read("requests", &file.requests, &names(&FEATURES))?,
+            name,
+            clusters: Weights::read("clusters", member(file, "", "clusters")?, &names(&CLUSTER_FEATURES))?,
+            requests: Weights::read("requests", member(file, "", "requests")?, &names(&FEATURES))?,
         })
     }
 
@@ -156,25 +162,45 @@ pub fn log_odds(probability: f32) -> f32 {
 const LARGEST: f64 = 30.0;
 
 impl<const N: usize> Weights<N> {
-    fn read(level: &str, written: &Logistic, names: &[&str; N]) -> Result<Self, ModelError> {
+    fn read(level: &str, written: &Value, names: &[&str; N]) -> Result<Self, ModelError> {
+        only(written, level, &["bias", "weights"])?;
+        let path = format!("{level}.weights");
+        let table = member(written, level, "weights")?;
+        let table = table.as_object().ok_or_else(|| wrong(&path, "is not an object of weights".to_owned()))?;
         let mut weights = [0.0; N];
-        for (name, weight) in &written.weights {
-            let path = format!("{level}.weights.{name}");
+        for (name, weight) in table {
+            let path = format!("{path}.{name}");
             let known = names.iter().zip(&mut weights).find(|(known, _)| *known == name);
             let Some((_, slot)) = known else {
                 return Err(wrong(path, format!("is not a feature; known are {}", names.join(", "))));
             };
-            *slot = bounded(&path, *weight)?;
+            *slot = bounded(&path, weight)?;
         }
-        Ok(Self { bias: bounded(&format!("{level}.bias"), written.bias)?, weights })
+        Ok(Self { bias: bounded(&format!("{level}.bias"), member(written, level, "bias")?)?, weights })
     }
 }
 
-fn bounded(path: &str, value: f64) -> Result<f32, ModelError> {
-    if value.abs() <= LARGEST {
-        Ok(value as f32)
-    } else {
-        Err(wrong(path, format!("{value} is not a weight; use -{LARGEST} to {LARGEST}")))
+fn bounded(path: &str, value: &Value) -> Result<f32, ModelError> {
+    let number = value.as_f64().filter(|number| number.abs() <= LARGEST);
+    number.map(|number| number as f32).ok_or_else(|| {
+        wrong(path, {
+            // Envoy hands numbers on as doubles: 99.0 was written 99.
+            let value = value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string());
+            format!("{value} is not a weight; use -{LARGEST} to {LARGEST}")
+        })
+    })
+}
+
+/// A member of an object; an error names what is missing.
+fn member<'v>(object: &'v Value, path: &str, name: &str) -> Result<&'v Value, ModelError> {
+    object.get(name).ok_or_else(|| wrong(path, format!("has no {name}")))
+}
+
+fn only(object: &Value, path: &str, names: &[&str]) -> Result<(), ModelError> {
+    let unknown = object.as_object().into_iter().flatten().find(|(name, _)| !names.contains(&name.as_str()));
+    match unknown {
+        Some((name, _)) => Err(wrong(path, format!("has an unknown field {name}; known are {}", names.join(", ")))),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::action::Action;
 use super::features::FEATURES;
+use super::fleet::{HISTORY, Reinforcement};
 use super::model::Contributions;
 use super::watchlist::Uuid;
 use crate::observe::Principal;
@@ -46,11 +47,15 @@ pub struct Reason {
     pub feature: &'static str,
     /// Log-odds that it added.
     pub contribution: f32,
+    /// Hosts of the fleet saw it, beyond what was seen here.
+    pub is_of_fleet: bool,
 }
 
+/// `requests_per_minute=1.2` of what was seen here, `fleet:requests_per_minute=1.2` of what only the fleet saw.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={:.1}", self.feature, self.contribution)
+        let whose = if self.is_of_fleet { "fleet:" } else { "" };
+        write!(f, "{whose}{}={:.1}", self.feature, self.contribution)
     }
 }
 
@@ -70,7 +75,7 @@ impl fmt::Display for Indicated {
     }
 }
 
-/// An indicator that fits, and the three strongest reasons of our own, strongest first.
+/// An indicator that fits, and the three strongest other reasons, strongest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reasons {
     /// What others saw.
@@ -82,15 +87,24 @@ impl Reasons {
     /// Contributions below this say nothing.
     const LEAST: f32 = 0.05;
 
-    /// Picks the strongest contributions.
+    /// Picks the strongest contributions, of what was seen here and of what the fleet adds.
     #[must_use]
-    pub fn of(contributions: &Contributions, indicator: Option<Indicated>) -> Self {
+    pub fn of(own: &Contributions, fleet: Option<&Reinforcement>, indicator: Option<Indicated>) -> Self {
         let mut top: [Option<Reason>; 3] = [None; 3];
-        for (feature, &contribution) in FEATURES.iter().zip(contributions) {
-            let mut candidate = Some(Reason { feature: feature.name, contribution });
-            if contribution < Self::LEAST {
-                continue;
-            }
+        let reasons = |contributions: &Contributions, is_of_fleet| {
+            let contributions = *contributions;
+            FEATURES.iter().zip(contributions).map(move |(feature, contribution)| Reason {
+                feature: feature.name,
+                contribution,
+                is_of_fleet,
+            })
+        };
+        let all = reasons(own, false).chain(fleet.into_iter().flat_map(|fleet| {
+            let history = Reason { feature: HISTORY, contribution: fleet.history, is_of_fleet: true };
+            reasons(&fleet.contributions, true).chain([history])
+        }));
+        for reason in all.filter(|reason| reason.contribution >= Self::LEAST) {
+            let mut candidate = Some(reason);
             for place in &mut top {
                 let stronger = match (&candidate, &*place) {
                     (Some(new), Some(held)) => new.contribution > held.contribution,
@@ -105,7 +119,7 @@ impl Reasons {
         Self { indicator, own: top }
     }
 
-    /// Our own reasons, strongest first.
+    /// The other reasons, strongest first.
     pub fn iter(&self) -> impl Iterator<Item = &Reason> {
         self.own.iter().flatten()
     }
@@ -170,7 +184,7 @@ mod tests {
             let mut sorted: Vec<f32> = values.into_iter().filter(|value| *value >= Reasons::LEAST).collect();
             sorted.sort_by(|a, b| b.total_cmp(a));
             sorted.truncate(3);
-            let reasons = Reasons::of(&contributions, None);
+            let reasons = Reasons::of(&contributions, None, None);
             let found: Vec<f32> = reasons.iter().map(|reason| reason.contribution).collect();
             prop_assert_eq!(found, sorted);
         }

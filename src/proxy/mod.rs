@@ -13,6 +13,8 @@ mod capability;
 mod exchange;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
 mod fault;
+#[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
+mod fleet;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing, test))]
 mod holding;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]

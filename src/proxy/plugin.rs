@@ -170,10 +170,10 @@ impl RootContext for Root {
                 self.is_service = raw::property(b"plugin_root_id").is_some_and(|id| id == service::ROOT_ID);
                 if self.is_service {
                     service::configure(&plugin);
-                    raw::set_tick_period(service::TICK);
+                    raw::set_tick_period(service::tick_of(&plugin.policy));
                     return true;
                 }
-                raw::set_tick_period((REPORT_EVERY.min(plugin.policy.sync_interval / 2.0) * 1000.0) as u32);
+                raw::set_tick_period((REPORT_EVERY.min(plugin.policy.sync_every()) * 1000.0) as u32);
                 self.plugin = Some(Rc::new(plugin));
                 true
             }

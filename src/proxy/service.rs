@@ -1,10 +1,11 @@
-//! The sharing service: one VM of a host that reads feeds for all workers, and tells others what they saw. It runs as a bootstrap extension of its own, on the main
-//! thread, so that a page of many megabytes holds up no request.
+//! The sharing service: one VM of a host that reads feeds for all workers, tells others what they saw, and takes part in the fleet's
+//! memory. It runs as a bootstrap extension of its own, on the main thread, so that no page or reply holds up a request.
 
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::fleet::{self, Fleet};
 use super::metrics::Metrics;
 use super::plugin::Plugin;
 use super::raw::{self, Buffer, Map};
@@ -13,7 +14,7 @@ use super::wire;
 use crate::config::Policy;
 use crate::remember::{Memory, Time};
 use crate::share::broadcast;
-use crate::share::feed::{Answer, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Server, Step};
+use crate::share::feed::{Answer, Login, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Step};
 use crate::share::finding;
 use crate::share::journal::Journal;
 use crate::share::library::{Library, Taken};
@@ -22,12 +23,10 @@ use crate::share::teller::{Batch, Teller};
 
 /// The root id by which a plugin is this service.
 pub const ROOT_ID: &[u8] = b"scarecrow-share";
-/// How often it looks what is to be done, in milliseconds.
-pub const TICK: u32 = 250;
+/// How often it looks what is to be done at least, in milliseconds.
+const TICK: u32 = 250;
 /// Seconds after which an answer is given up that never came, beyond what the host was told to wait.
 const LOST: f64 = PATIENCE + 5.0;
-/// Bytes of a collection's answer that are read.
-const LONGEST_STATUS: usize = 65_536;
 /// How often what counts no more is taken out, in seconds.
 const EXPIRE_EVERY: f64 = 60.0;
 /// Objects that are not used and are named in the log, by feed and reading.
@@ -52,12 +51,19 @@ struct Service {
     is_stale: bool,
     /// What the workers saw, if anything of it may be told.
     seen: Option<Seen>,
+    telling: Telling,
+    fleet: Option<Fleet>,
 }
 
-/// What the workers saw, and what was told of it.
+/// What the workers saw.
 struct Seen {
     memory: Memory,
     journal: Journal,
+}
+
+/// What was told of it.
+#[derive(Default)]
+struct Telling {
     teller: Teller,
     looked_at: Time,
     failures: u32,
@@ -76,11 +82,18 @@ enum Of {
     Feed(usize),
     /// Findings that are told.
     Batch(Batch),
+    /// A part of the fleet's memory.
+    Shard(usize),
 }
 
 /// Begins. The host starts the service once, with a configuration that stays.
 pub fn configure(plugin: &Plugin) {
     SERVICE.set(Some(Service::new(Rc::clone(&plugin.policy))));
+}
+
+/// How often it looks what is to be done, in milliseconds.
+pub fn tick_of(policy: &Policy) -> u32 {
+    if policy.fleet.is_on() { TICK.min((policy.sync_every() * 1_000.0) as u32) } else { TICK }
 }
 
 /// Does what is to be done from time to time.
@@ -124,34 +137,82 @@ impl Service {
             ticked_at: Time::default(),
             is_stale: false,
             seen: None,
+            telling: Telling::default(),
+            fleet: None,
         }
     }
 
-    /// Begins to remember what workers saw, where something of it may be told.
-    fn look_on(&mut self, now: Time) {
+    fn tells(&self) -> bool {
         let disclosure = &self.policy.disclosure;
-        if self.seen.is_none() && disclosure.is_on() && disclosure.server.is_set() {
+        disclosure.is_on() && disclosure.server.is_set()
+    }
+
+    /// Looks what workers saw, where something of it may be told.
+    fn look_on(&mut self, now: Time) {
+        if self.seen.is_none() && (self.tells() || self.policy.fleet.is_on()) {
             let mut memory = Memory::new(self.policy.principals, shared::hasher());
             let journal = Journal::join(&SharedData, shared::teller(), &mut memory, now);
-            self.seen =
-                journal.map(|journal| Seen { memory, journal, teller: Teller::default(), looked_at: now, failures: 0 });
+            if self.policy.fleet.is_on() {
+                // From now on: what was known before, a service before this one has told.
+                memory.keep_heard();
+                self.fleet = journal.is_some().then(|| Fleet::new(&self.policy.fleet, now));
+            }
+            self.telling.looked_at = now;
+            self.seen = journal.map(|journal| Seen { memory, journal });
         }
+        if let Some(seen) = &mut self.seen {
+            let exchanged = seen.journal.exchange(&SharedData, &mut seen.memory, self.policy.sync_interval, now);
+            self.counts.add_many(Count::RecordsLost, exchanged.lost);
+        }
+    }
+
+    /// Exchanges with the fleet what is due.
+    fn exchange(&mut self, now: Time) {
+        let (Some(fleet), Some(seen)) = (&mut self.fleet, &mut self.seen) else { return };
+        let heard = seen.memory.take_heard();
+        fleet.take(&heard, &seen.memory, &self.policy, &mut self.counts, now);
+        for shard in 0..self.policy.fleet.shards {
+            self.ask_shard(shard, now);
+        }
+        if let Some(fleet) = &self.fleet {
+            self.metrics.set(Count::FleetSyncAge, fleet.age(now));
+        }
+    }
+
+    fn ask_shard(&mut self, shard: usize, now: Time) {
+        let policy = Rc::clone(&self.policy);
+        let (Some(fleet), Some(seen)) = (&mut self.fleet, &self.seen) else { return };
+        let Some(body) = fleet.ask(shard, &seen.memory, &policy, now) else { return };
+        let settings = &policy.fleet;
+        let headers = headers("POST", "/".to_owned(), &settings.host, &settings.login, fleet::MEDIA_TYPE);
+        match raw::call(&settings.cluster, &headers, body.as_bytes(), (settings.timeout * 1_000.0) as u32) {
+            Some(token) => self.calls.push(Call { token, of: Of::Shard(shard), at: now }),
+            None => self.shard_answered(shard, 0, &[], now),
+        }
+    }
+
+    fn shard_answered(&mut self, shard: usize, status: u16, body: &[u8], now: Time) {
+        let (Some(fleet), Some(seen)) = (&mut self.fleet, &self.seen) else { return };
+        fleet.answer(shard, (status, body), &seen.memory, &self.policy, &mut self.counts, now);
+        // What found no room goes at once; after a failure it is not time yet.
+        self.ask_shard(shard, now);
     }
 
     /// Tells what there is to tell, if it is time.
     fn tell(&mut self, now: Time) {
-        self.look_on(now);
-        let policy = Rc::clone(&self.policy);
-        let Some(seen) = &mut self.seen else { return };
-        seen.journal.exchange(&SharedData, &mut seen.memory, policy.sync_interval, now);
-        let wait = policy.disclosure.every * f64::from(1u32 << seen.failures.min(6));
-        let is_telling = self.calls.iter().any(|call| matches!(call.of, Of::Batch(_)));
-        if is_telling || now.seconds_since(seen.looked_at) < wait {
+        if !self.tells() {
             return;
         }
-        seen.looked_at = now;
+        let policy = Rc::clone(&self.policy);
+        let (Some(seen), telling) = (&mut self.seen, &mut self.telling) else { return };
+        let wait = policy.disclosure.every * f64::from(1u32 << telling.failures.min(6));
+        let is_telling = self.calls.iter().any(|call| matches!(call.of, Of::Batch(_)));
+        if is_telling || now.seconds_since(telling.looked_at) < wait {
+            return;
+        }
+        telling.looked_at = now;
         let findings = finding::findings(&seen.memory, &policy, now);
-        let (batch, held) = seen.teller.batch(&findings, &policy, now);
+        let (batch, held) = telling.teller.batch(&findings, &policy, now);
         for object in held {
             self.counts.add(Count::FindingsHeld);
             log::warn!("scarecrow: held for review: {object}");
@@ -166,8 +227,8 @@ impl Service {
             batch.ids.join(" ")
         );
         let server = &policy.disclosure.server;
-        let mut headers = headers("POST", format!("{}objects/", server.collection), server);
-        headers.push(("content-type", MEDIA_TYPE.to_owned()));
+        let path = format!("{}objects/", server.collection);
+        let headers = headers("POST", path, &server.host, &server.login, MEDIA_TYPE);
         match raw::call(&server.cluster, &headers, batch.body.as_bytes(), (PATIENCE * 1_000.0) as u32) {
             Some(token) => self.calls.push(Call { token, of: Of::Batch(batch), at: now }),
             None => self.told(&batch, 0, now),
@@ -176,18 +237,18 @@ impl Service {
 
     /// Takes the answer to what was told.
     fn told(&mut self, batch: &Batch, status: u16, now: Time) {
-        let Some(seen) = &mut self.seen else { return };
+        let telling = &mut self.telling;
         if matches!(status, 200..300) {
-            seen.failures = 0;
-            seen.teller.sent(batch, now);
+            telling.failures = 0;
+            telling.teller.sent(batch, now);
             self.counts.add(Count::BundlesSent);
         } else {
-            seen.failures = seen.failures.saturating_add(1);
+            telling.failures = telling.failures.saturating_add(1);
             self.counts.add(Count::BundlesFailed);
             log::warn!(
                 "scarecrow: telling {} failed with status {status} ({} times in a row); it will be told later",
                 self.policy.disclosure.server.cluster,
-                seen.failures
+                telling.failures
             );
         }
     }
@@ -206,6 +267,7 @@ impl Service {
             match self.calls.swap_remove(lost).of {
                 Of::Feed(feed) => self.take(feed, &Answer::default(), now),
                 Of::Batch(batch) => self.told(&batch, 0, now),
+                Of::Shard(shard) => self.shard_answered(shard, 0, &[], now),
             }
         }
         for feed in 0..self.policy.feeds.len() {
@@ -217,7 +279,9 @@ impl Service {
             self.is_stale |= self.library.shelves.iter_mut().map(|shelf| shelf.expire(longest, now)).sum::<usize>() > 0;
         }
         self.publish(now);
+        self.look_on(now);
         self.tell(now);
+        self.exchange(now);
         self.metrics.send(&mut self.counts);
     }
 
@@ -226,9 +290,7 @@ impl Service {
         self.readings.iter_mut().for_each(Reading::hurry);
         self.calls.iter_mut().for_each(|call| call.at = now);
         (self.publish_at, self.expired_at) = (now, now);
-        if let Some(seen) = &mut self.seen {
-            seen.looked_at = now;
-        }
+        self.telling.looked_at = now;
     }
 
     fn ask(&mut self, place: usize, now: Time) {
@@ -241,7 +303,7 @@ impl Service {
         if let Some(shelf) = self.library.shelves.get_mut(place).filter(|_| question.begins) {
             shelf.begin_round();
         }
-        let headers = headers("GET", question.path, &feed.server);
+        let headers = headers("GET", question.path, &feed.server.host, &feed.server.login, MEDIA_TYPE);
         match raw::call(&feed.server.cluster, &headers, &[], (PATIENCE * 1_000.0) as u32) {
             Some(token) => self.calls.push(Call { token, of: Of::Feed(place), at: now }),
             None => self.take(place, &Answer::default(), now),
@@ -263,14 +325,6 @@ impl Service {
                 _ => {}
             }
         }
-        let feed = match of {
-            Of::Feed(feed) => feed,
-            Of::Batch(batch) => {
-                self.told(&batch, answer.status, now);
-                warn_of_refusals(size);
-                return;
-            }
-        };
         let mut body = Vec::new();
         if !answer.is_too_large {
             raw::body(Buffer::Answer, 0, size, size, |bytes| {
@@ -278,6 +332,18 @@ impl Service {
                 true
             });
         }
+        let feed = match of {
+            Of::Feed(feed) => feed,
+            Of::Batch(batch) => {
+                self.told(&batch, answer.status, now);
+                warn_of_refusals(&body);
+                return;
+            }
+            Of::Shard(shard) => {
+                self.shard_answered(shard, answer.status, &body, now);
+                return;
+            }
+        };
         answer.body = &body;
         self.take(feed, &answer, now);
         // The next page is asked for at once.
@@ -361,13 +427,8 @@ impl Service {
 }
 
 /// A collection may take some objects and refuse others. What it says of them is logged; they are not told again as they are.
-fn warn_of_refusals(size: usize) {
-    let mut body = Vec::new();
-    raw::body(Buffer::Answer, 0, size.min(LONGEST_STATUS), LONGEST_STATUS, |bytes| {
-        body.extend_from_slice(bytes);
-        true
-    });
-    let status: Value = serde_json::from_slice(&body).unwrap_or_default();
+fn warn_of_refusals(body: &[u8]) {
+    let status: Value = serde_json::from_slice(body).unwrap_or_default();
     if status.get("failure_count").and_then(Value::as_u64).is_some_and(|count| count > 0) {
         let failures = status.get("failures").unwrap_or(&Value::Null).to_string();
         let failures: String = failures.chars().take(400).collect();
@@ -376,14 +437,17 @@ fn warn_of_refusals(size: usize) {
 }
 
 /// The headers of a call.
-fn headers(method: &str, path: String, server: &Server) -> Vec<(&'static str, String)> {
+fn headers(method: &str, path: String, host: &str, login: &Login, media_type: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         (":method", method.to_owned()),
         (":path", path),
-        (":authority", server.host.to_string()),
-        ("accept", MEDIA_TYPE.to_owned()),
+        (":authority", host.to_owned()),
+        ("accept", media_type.to_owned()),
         ("user-agent", concat!("scarecrow/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
-    headers.extend(server.login.header(|name| std::env::var(name).ok()).map(|login| ("authorization", login)));
+    if method == "POST" {
+        headers.push(("content-type", media_type.to_owned()));
+    }
+    headers.extend(login.header(|name| std::env::var(name).ok()).map(|login| ("authorization", login)));
     headers
 }

@@ -13,6 +13,7 @@ use crate::judge::Score;
 use crate::judge::Watchlist;
 use crate::remember::Time;
 use crate::share::broadcast::{Listener, MOST_PIECES};
+use crate::share::fleet::bulletin::Follower;
 use crate::share::journal::Journal;
 use crate::share::metrics::{Count, Counts, HISTOGRAMS};
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub struct Worker {
     metrics: Metrics,
     /// What of the list of indicators has come.
     listener: Listener,
+    /// What of the fleet's memory has come.
+    follower: Follower,
     histograms: [Option<u32>; HISTOGRAMS.len()],
     reported_at: Time,
     untimed: u64,
@@ -71,12 +74,13 @@ impl Worker {
         let mut worker = Self {
             engine,
             journal,
-            sync_every: policy.sync_interval / 2.0,
+            sync_every: policy.sync_every(),
             synced_at: now,
             counts: Counts::default(),
             holding: Holding::default(),
             metrics: Metrics::define(),
             listener: Listener::default(),
+            follower: Follower::default(),
             histograms: HISTOGRAMS.map(|(name, _)| raw::define_metric(raw::Kind::Histogram, name)),
             reported_at: Time::default(),
             untimed: 0,
@@ -84,6 +88,7 @@ impl Worker {
         };
         // Its first request is compared with the list already.
         worker.listen(MOST_PIECES);
+        worker.follow();
         worker
     }
 
@@ -92,6 +97,11 @@ impl Worker {
         if let Some(list) = self.listener.listen(&SharedData, most).and_then(Watchlist::open) {
             self.engine.watch_mut().set(Rc::new(list));
         }
+    }
+
+    /// Takes over what the sharing service heard from the fleet.
+    fn follow(&mut self) {
+        self.follower.follow(&SharedData, self.engine.fleet_mut());
     }
 
     /// Runs with this VM's worker, which is made at the first request: the VMs that only check configuration have
@@ -157,6 +167,7 @@ impl Worker {
         }
         self.synced_at = now;
         self.listen(1);
+        self.follow();
         let Some(journal) = &mut self.journal else { return };
         let exchanged = journal.exchange(&SharedData, self.engine.memory_mut(), self.sync_every, now);
         self.counts.add_many(Count::RecordsLearnt, exchanged.learnt);

@@ -105,6 +105,17 @@ impl Actor {
         conversation.tool_schema.is_some_and(|tools| self.tools == part_of(tools))
     }
 
+    /// The actor with all that the fleet counted of it, where that is more than what was counted here.
+    #[must_use]
+    pub fn with_fleet(&self, fleet: &Self) -> Self {
+        let mut whole = *self;
+        whole.requests.raise(&fleet.requests);
+        whole.output.raise(&fleet.output);
+        whole.openings.0 = whole.openings.0.max(fleet.openings.0);
+        whole.networks.merge(&fleet.networks);
+        whole
+    }
+
     /// Notes what the answer to one of its requests told: as of its last request, which is at most the answer's
     /// length ago.
     pub fn answer(&mut self, answer: &Answer) {

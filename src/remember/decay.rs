@@ -50,6 +50,13 @@ impl Rates {
         self.0 = self.0.map(|count| count + amount);
     }
 
+    /// At each horizon the larger of two counts of the same events.
+    pub fn raise(&mut self, other: &Self) {
+        for (count, other) in self.0.iter_mut().zip(other.0) {
+            *count = count.max(other);
+        }
+    }
+
     /// Events per minute, judged over about a minute.
     #[must_use]
     pub fn per_minute(&self) -> f32 {

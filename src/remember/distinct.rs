@@ -56,7 +56,8 @@ impl<S: Sketch> Recent<S> {
         self.now.add(hash);
     }
 
-    fn union(&self) -> S {
+    /// What was seen in both half days.
+    pub(super) fn union(&self) -> S {
         let mut union = self.now;
         union.join(&self.before);
         union
@@ -82,6 +83,20 @@ impl<S: Sketch> Merge for Recent<S> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Places(pub(super) [u32; 2]);
 
+impl Places {
+    /// The places that the bits of both halves say.
+    #[must_use]
+    pub const fn of(halves: [u32; 2]) -> Self {
+        Self(halves)
+    }
+
+    /// The bits of both halves.
+    #[must_use]
+    pub const fn halves(self) -> [u32; 2] {
+        self.0
+    }
+}
+
 impl Sketch for Places {
     fn add(&mut self, hash: u64) {
         let [low, high] = &mut self.0;
@@ -97,6 +112,11 @@ impl Sketch for Places {
 }
 
 impl Few {
+    /// These places, as if all had been seen in the half day of `now`.
+    pub(super) fn of(places: Places, now: Time) -> Self {
+        Self { span: span(now), now: places, before: Places::default() }
+    }
+
     /// How many, about.
     #[must_use]
     pub fn count(&self) -> f32 {

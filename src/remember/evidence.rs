@@ -37,6 +37,13 @@ impl Evidence {
         self.weighted += weight * above;
     }
 
+    /// So many requests that say the same.
+    #[must_use]
+    pub fn of(above: f32, log_odds: f32, requests: f32) -> Self {
+        let weight = requests * weight(log_odds);
+        Self { weighted: weight * above, weight }
+    }
+
     /// The mean: log-odds above the model's bias.
     #[must_use]
     pub fn log_odds(&self) -> f32 {

@@ -123,7 +123,7 @@ pub struct Likeness {
     pub(super) rates: Daily,
     pub(super) intervals: Daily,
     /// Of about the last [`RECENT`] questions, and of them those of members who are known. They fade with each question, so that
-    /// when they merge their ratio holds and their size is soon right again. In parts of [`WHOLE`].
+    /// when they merge their ratio holds and their size is soon right again. In parts of [`QUESTION`].
     pub(super) asked: u16,
     pub(super) known: u16,
     pub(super) last: Last,
@@ -135,7 +135,7 @@ pub const ENOUGH: f32 = 3.0;
 /// Questions by which it is judged whether members are known: as many as a small cluster asks within an hour or two.
 const RECENT: u16 = 64;
 /// One question, in the counts of the last ones: 64 of them, from three more workers as well, stay below 65,536.
-const WHOLE: u16 = 256;
+pub(super) const QUESTION: u16 = 256;
 
 /// The last request, for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -155,7 +155,7 @@ impl Likeness {
         }
         let is_known = member.openings >= ENOUGH;
         for (sum, holds) in [(&mut self.asked, true), (&mut self.known, is_known)] {
-            *sum = (*sum - *sum / RECENT).saturating_add(WHOLE * u16::from(holds));
+            *sum = (*sum - *sum / RECENT).saturating_add(QUESTION * u16::from(holds));
         }
         let Some(interval) = member.interval.filter(|_| is_known) else { return };
         // Workers know of each other's requests half a second late: shorter intervals are all the same.
@@ -204,8 +204,11 @@ impl Merge for Likeness {
         self.pairs.merge(&other.pairs);
         self.rates.merge(&other.rates);
         self.intervals.merge(&other.intervals);
-        self.asked = self.asked.saturating_add(other.asked);
-        self.known = self.known.saturating_add(other.known);
+        // Many may merge before a question lets them fade: the ratio holds whatever the size.
+        let (asked, known) =
+            (u64::from(self.asked) + u64::from(other.asked), u64::from(self.known) + u64::from(other.known));
+        let held = asked.min(u64::from(u16::MAX));
+        (self.asked, self.known) = (held as u16, (known * held / asked.max(1)) as u16);
         // Any of the two serves; this choice is the same whichever side merges.
         if other.last.member > self.last.member {
             self.last = other.last;

@@ -1,7 +1,8 @@
 //! Memory: who asks and what they share, with what is to be told to others.
 
 use ahash::RandomState;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::actor::Actor;
 use super::clue::{Clue, Thing};
@@ -9,10 +10,14 @@ use super::group::Group;
 use super::record::Record;
 use super::table::{Table, TableEvents};
 use super::time::Time;
+use crate::observe::Link;
 
 /// So many actors and so many groups change between two exchanges at most; what changes beyond is not told. About a megabyte
 /// each: a quarter of a second of some 4,000 requests a second.
 const MOST_NEWS: usize = 4_096;
+
+/// So many ties are kept between two exchanges at most: each request has up to six.
+const MOST_TIES: usize = 4 * MOST_NEWS;
 
 /// Clues that are remembered.
 const CLUES: usize = 4_096;
@@ -26,6 +31,21 @@ pub struct Memory {
     since: Time,
     /// What was seen here and not told yet, if there is anybody to tell.
     news: Option<News>,
+    /// What others told and is to be told on, if there is anybody further to tell.
+    heard: Option<News>,
+}
+
+/// That an actor is a member of a group: whoever counts members otherwise has to know them one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tie {
+    /// The group, by hash.
+    pub group: u64,
+    /// The actor, by hash.
+    pub member: u64,
+    /// What members of this group share.
+    pub link: Link,
+    /// The sketch of what they share, of prompts; 0 for none.
+    pub sketch: u64,
 }
 
 /// What one worker or host saw for itself since it last told.
@@ -39,6 +59,8 @@ pub struct News {
     pub groups: HashMap<u64, Group, RandomState>,
     /// Of clues, by hash.
     pub clues: HashMap<u64, Clue, RandomState>,
+    /// Who is a member of which group, each once.
+    pub ties: HashSet<Tie, RandomState>,
     /// Changes that found no room.
     pub lost: u64,
 }
@@ -46,6 +68,26 @@ pub struct News {
 /// The earlier of two times, of which either may be unset.
 fn earlier(a: Time, b: Time) -> Time {
     if a.is_set() && (!b.is_set() || a < b) { a } else { b }
+}
+
+/// Adds to what is to be told on.
+fn hear<R: Record>(heard: &mut HashMap<u64, R, RandomState>, id: u64, record: &R, lost: &mut u64) {
+    let is_full = heard.len() >= MOST_NEWS;
+    match heard.entry(id) {
+        Entry::Occupied(mut entry) => entry.get_mut().merge(record),
+        Entry::Vacant(_) if is_full => *lost += 1,
+        Entry::Vacant(entry) => {
+            entry.insert(*record);
+        }
+    }
+}
+
+fn note(tie: Tie, news: &mut News) {
+    if news.ties.len() < MOST_TIES || news.ties.contains(&tie) {
+        news.ties.insert(tie);
+    } else {
+        news.lost += 1;
+    }
 }
 
 /// Changes a record in a table, and in the news if they are kept.
@@ -82,6 +124,7 @@ impl Memory {
             clues: Table::new(CLUES, hasher),
             since: Time::default(),
             news: None,
+            heard: None,
         }
     }
 
@@ -97,14 +140,44 @@ impl Memory {
         News { since, ..news }
     }
 
+    /// From now on, what others tell is also kept until [`Memory::take_heard`].
+    pub fn keep_heard(&mut self) {
+        self.heard.get_or_insert_default();
+    }
+
+    /// What others told since the last call.
+    pub fn take_heard(&mut self) -> News {
+        self.heard.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Takes in what others saw of an actor.
     pub fn learn_actor(&mut self, id: u64, actor: &Actor, now: Time) {
         self.actors.entry(id, now).merge(actor);
+        if let Some(heard) = &mut self.heard {
+            hear(&mut heard.actors, id, actor, &mut heard.lost);
+        }
     }
 
     /// Takes in what others saw of a group.
     pub fn learn_group(&mut self, id: u64, group: &Group, now: Time) {
         self.groups.entry(id, now).merge(group);
+        if let Some(heard) = &mut self.heard {
+            hear(&mut heard.groups, id, group, &mut heard.lost);
+        }
+    }
+
+    /// Takes in who is a member of a group, if that is to be told on.
+    pub fn learn_tie(&mut self, tie: Tie) {
+        if let Some(heard) = &mut self.heard {
+            note(tie, heard);
+        }
+    }
+
+    /// Notes that an actor is a member of a group, for others who ask for that.
+    pub fn note_tie(&mut self, tie: Tie) {
+        if let Some(news) = &mut self.news {
+            note(tie, news);
+        }
     }
 
     /// Takes in what others saw of a clue.

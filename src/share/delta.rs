@@ -1,20 +1,23 @@
 //! Deltas: what one worker or host saw, as messages that others add to what they remember.
 //!
 //! A message is a version, the time since when its teller remembers, and records: a byte for the kind, the principal's hash
-//! (eight bytes, little end first) and the record as [`crate::remember::codec`] writes it. Records add up whatever the order in
+//! (eight bytes, little end first) and the record as [`crate::remember::codec`] writes it, or of a tie the member's hash, a byte for
+//! the link and the sketch. Records add up whatever the order in
 //! which messages come and however they were cut; each has to arrive once, which is the exchange's to see to.
 
+use crate::observe::Link;
 use crate::remember::codec::{Reader, write_number};
-use crate::remember::{Actor, Clue, Group, Memory, Record, Time};
+use crate::remember::{Actor, Clue, Group, Memory, Record, Tie, Time};
 
 /// The format of messages. Who reads another version reads nothing.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// A message is closed once it has so many bytes: with one more record it stays below 64 KiB.
 pub const LARGEST: usize = 60_000;
 
 const ACTOR: u8 = 1;
 const GROUP: u8 = 2;
 const CLUE: u8 = 3;
+const TIE: u8 = 4;
 
 /// Writes messages.
 #[derive(Debug)]
@@ -46,20 +49,31 @@ impl Writer {
         self.add(CLUE, id, clue);
     }
 
+    /// Adds a tie.
+    pub fn tie(&mut self, tie: &Tie) {
+        let Some(message) = self.begin(TIE, tie.group) else { return };
+        message.extend_from_slice(&tie.member.to_le_bytes());
+        message.push(tie.link as u8);
+        write_number(tie.sketch, message);
+    }
+
     fn add<R: Record>(&mut self, kind: u8, id: u64, record: &R) {
-        let message = match self.messages.last_mut().filter(|message| message.len() < self.largest) {
-            Some(message) => message,
-            None => {
-                let mut message = vec![VERSION];
-                write_number(self.since.0, &mut message);
-                self.messages.push(message);
-                let Some(message) = self.messages.last_mut() else { return };
-                message
-            }
-        };
+        if let Some(message) = self.begin(kind, id) {
+            record.write(message);
+        }
+    }
+
+    /// Begins an entry, in a new message where the last one is full.
+    fn begin(&mut self, kind: u8, id: u64) -> Option<&mut Vec<u8>> {
+        if self.messages.last().is_none_or(|message| message.len() >= self.largest) {
+            let mut message = vec![VERSION];
+            write_number(self.since.0, &mut message);
+            self.messages.push(message);
+        }
+        let message = self.messages.last_mut()?;
         message.push(kind);
         message.extend_from_slice(&id.to_le_bytes());
-        record.write(message);
+        Some(message)
     }
 
     /// The messages; none if nothing was added.
@@ -76,6 +90,7 @@ pub struct Delta {
     actors: Vec<(u64, Actor)>,
     groups: Vec<(u64, Group)>,
     clues: Vec<(u64, Clue)>,
+    ties: Vec<Tie>,
 }
 
 impl Delta {
@@ -95,6 +110,7 @@ impl Delta {
                 ACTOR => delta.actors.push((id, Actor::read(&mut reader)?)),
                 GROUP => delta.groups.push((id, Group::read(&mut reader)?)),
                 CLUE => delta.clues.push((id, Clue::read(&mut reader)?)),
+                TIE => delta.ties.push(read_tie(id, &mut reader)?),
                 _ => return None,
             }
         }
@@ -123,6 +139,16 @@ impl Delta {
                 told += 1;
             }
         }
+        for tie in &self.ties {
+            memory.learn_tie(*tie);
+        }
         told
     }
+}
+
+fn read_tie(group: u64, reader: &mut Reader<'_>) -> Option<Tie> {
+    let member = u64::from_le_bytes(reader.bytes()?);
+    let [link] = reader.bytes()?;
+    let link = *Link::ALL.get(usize::from(link))?;
+    Some(Tie { group, member, link, sketch: reader.number()? })
 }

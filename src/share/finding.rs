@@ -88,7 +88,7 @@ impl Finding {
 pub fn findings(memory: &Memory, policy: &Policy, now: Time) -> Vec<Finding> {
     let clues = memory.clues().iter().map(|(_, clue)| clue);
     let mut findings: Vec<Finding> = clues.filter_map(|clue| finding(clue, memory, policy, now)).collect();
-    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.id));
+    findings.sort_unstable_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.id));
     findings
 }
 

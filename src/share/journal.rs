@@ -137,6 +137,9 @@ impl Journal {
         for (id, clue) in &news.clues {
             writer.clue(*id, clue);
         }
+        for tie in &news.ties {
+            writer.tie(tie);
+        }
         self.waiting.extend(writer.finish());
         if let Some(first) = take_entries(store, self.waiting.len() as u64) {
             for (number, message) in (first..).zip(self.waiting.drain(..)) {

@@ -101,6 +101,16 @@ pub enum Count {
     BundlesFailed,
     /// Findings that wait for a person.
     FindingsHeld,
+    /// Exchanges with the fleet's store.
+    FleetSyncs,
+    /// Exchanges that failed.
+    FleetFailures,
+    /// Deltas that the store took.
+    FleetDeltasSent,
+    /// Deltas that it will never have.
+    FleetDeltasDropped,
+    /// Milliseconds since the last exchange with every shard.
+    FleetSyncAge,
     /// Indicators that are in use.
     Indicators,
     /// Principals in the tables of all workers.
@@ -124,7 +134,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 47] = [
+pub const COUNTS: [Metric; 52] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -203,6 +213,18 @@ pub const COUNTS: [Metric; 47] = [
     counter("scarecrow.bundles.outcome.sent", "Bundles of our findings that the collection took."),
     counter("scarecrow.bundles.outcome.failed", "Bundles that it did not take; the log says why."),
     counter("scarecrow.findings_held", "Findings that wait for a person; `scarecrow share review` shows them."),
+    counter("scarecrow.fleet.syncs", "Exchanges with the fleet's store."),
+    counter("scarecrow.fleet.sync_failures", "Exchanges that failed; the log says why."),
+    counter("scarecrow.fleet.deltas_sent", "Deltas that the store took, each once."),
+    counter(
+        "scarecrow.fleet.deltas_dropped",
+        "Deltas that the store will never have: more waited than may, or the store was away for too long.",
+    ),
+    Metric {
+        name: "scarecrow.fleet.sync_age",
+        is_gauge: true,
+        doc: "Milliseconds since the last exchange with the shard that was not heard of for the longest.",
+    },
     Metric { name: "scarecrow.indicators", is_gauge: true, doc: "Indicators that are in use." },
     Metric { name: "scarecrow.table.principals", is_gauge: true, doc: "Principals in the tables of all workers." },
 ];

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | the filter with its operator: access-log fields and metrics | [`fields`], [`metrics`] |
 //! | workers with each other: one memory, in messages through a journal | [`delta`], [`journal`] |
+//! | hosts of a fleet with each other: one memory, merged in a store that all reach | [`fleet`] |
 //! | others with this host: feeds become a library, and that a watchlist, told to all workers | [`stix`], [`feed`], [`library`], [`broadcast`] |
 //! | this host with others: findings, what of them may be told, and the audit of that | [`finding`], [`disclosure`], [`teller`], [`audit`] |
 //!
@@ -17,6 +18,7 @@ pub mod disclosure;
 pub mod feed;
 pub mod fields;
 pub mod finding;
+pub mod fleet;
 pub mod journal;
 pub mod library;
 pub mod metrics;

@@ -43,7 +43,7 @@ impl Watch {
             });
             if log_odds > suspicion.log_odds {
                 suspicion.log_odds = log_odds;
-                let contributions = policy.model.cluster_contributions(&Cluster { link, group });
+                let contributions = policy.model.cluster_contributions(&Cluster::new(link, group));
                 suspicion.reasons = strongest(names(&CLUSTER_FEATURES).into_iter().zip(contributions));
             }
         }

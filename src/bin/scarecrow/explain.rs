@@ -127,7 +127,7 @@ fn shares(engine: &Engine, observation: &Observation, policy: &Policy) -> Value 
     for (link, principal) in Link::ALL.into_iter().zip(shared(observation)) {
         let Some(principal) = principal else { continue };
         let Some(group) = engine.memory().groups().get(principal.id) else { continue };
-        let contributions = policy.model.cluster_contributions(&Cluster { link, group });
+        let contributions = policy.model.cluster_contributions(&Cluster::new(link, group));
         let added = CLUSTER_FEATURES.iter().zip(contributions).filter(|(_, added)| *added != 0.0);
         let facts = json!({
             "principal": principal.to_string(),

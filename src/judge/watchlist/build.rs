@@ -32,7 +32,7 @@ impl Builder {
         self.indicators.push(indicator);
         for clause in clauses {
             let mut atoms: Vec<Atom> = clause.into_iter().collect();
-            atoms.sort_by_key(|atom| (commonness(atom), *atom));
+            atoms.sort_unstable_by_key(|atom| (commonness(atom), *atom));
             atoms.dedup();
             if atoms.is_empty() || atoms.len() > MOST_ATOMS {
                 continue;
@@ -47,7 +47,7 @@ impl Builder {
     pub fn finish(mut self, sources: &[u64]) -> (Vec<u8>, Left) {
         // By atom, and of one atom the most confident last: each entry leads to the one before.
         let confidence = |number: u32| self.indicators.get(number as usize).map_or(0, |indicator| indicator.confidence);
-        self.clauses.sort_by_key(|(atom, number, _)| (*atom, confidence(*number)));
+        self.clauses.sort_unstable_by_key(|(atom, number, _)| (*atom, confidence(*number), *number));
         let mut left = Left::default();
         let mut entries = Entries::default();
         let mut chains: Vec<(Atom, u32)> = Vec::with_capacity(self.clauses.len());

@@ -73,7 +73,7 @@ impl Tlp {
             "spec_version": "2.1",
             "id": self.id(),
             "created": "2022-10-01T00:00:00.000Z",
-            "name": format!("TLP:{}", self.name().to_uppercase()),
+            "name": format!("TLP:{}", self.name().to_ascii_uppercase()),
             "extensions": {
                 "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d": {
                     "extension_type": "property-extension",

@@ -129,7 +129,7 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
                 continue;
             }
             // How members of whom nothing is known yet are alike says nothing.
-            let cluster = Cluster { link, group: remembered };
+            let cluster = Cluster::new(link, remembered);
             if cluster.known() == 0.0 {
                 continue;
             }

@@ -1,0 +1,132 @@
+//! What the fleet adds: one bounded input to the score.
+
+use super::grounds::Weighed;
+use super::model::{Contributions, log_odds};
+use crate::remember::Suspicion;
+
+/// The name, among reasons, of what other hosts hold against a caller for all its requests there.
+pub const HISTORY: &str = "history";
+
+/// What hosts of the fleet saw beyond what was seen here, in log-odds.
+///
+/// It is bounded as a whole: whoever can write to the fleet's memory can bring suspicion upon somebody, and no more. It is not
+/// remembered here, so that it does not come back to the fleet as if it were news.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reinforcement {
+    /// What may lead to more than a tag.
+    pub firm: f32,
+    /// All of it.
+    pub total: f32,
+    /// Defensible kinds of evidence, those seen here among them.
+    pub kinds: usize,
+    /// What each feature adds to what it says by what was seen here.
+    pub contributions: Contributions,
+    /// What other hosts hold against the caller for its requests there, where that is more.
+    pub history: f32,
+}
+
+impl Reinforcement {
+    /// Compares what is said of a request by what was seen here (`own`, and the actor's `suspicion`) with what is said by what the
+    /// whole fleet saw (`whole`, and what hosts there hold against the actor). `trust` is the probability of harvesting that the fleet's
+    /// evidence leads to at most if there is no other, and `bias` the log-odds before anything is known.
+    #[must_use]
+    pub fn new(
+        (own, suspicion): (&Contributions, Suspicion),
+        (whole, theirs): (&Contributions, Suspicion),
+        trust: f32,
+        bias: f32,
+    ) -> Self {
+        let most = (log_odds(trust) - bias).max(0.0);
+        let mut joined = *own;
+        let mut contributions = *whole;
+        for ((joined, more), own) in joined.iter_mut().zip(&mut contributions).zip(own) {
+            *joined = joined.max(*more);
+            *more = (*more - own).max(0.0);
+        }
+        let (seen, all) = (Weighed::new(own), Weighed::new(&joined));
+        let (firm, loose) = ((all.firm - seen.firm).max(0.0), (all.loose - seen.loose).max(0.0));
+        // Both follow from the same requests, so the stronger counts.
+        let held = theirs.evidence.log_odds() - suspicion.evidence.log_odds();
+        let held_firmly = held.min(theirs.firm_log_odds() - suspicion.firm_log_odds());
+        let history = if held > firm + loose { held } else { 0.0 };
+        let (firm, total) = (firm.max(held_firmly).min(most), (firm + loose).max(held).clamp(0.0, most));
+        // Of what is cut off each reason loses its share.
+        let said = contributions.iter().sum::<f32>().max(history).max(f32::MIN_POSITIVE);
+        let share = (total / said).min(1.0);
+        contributions.iter_mut().for_each(|more| *more *= share);
+        Self { firm: firm.min(total), total, kinds: all.kinds(), contributions, history: history * share }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::features::{COUNT, FEATURES};
+    use crate::judge::probability;
+    use proptest::prelude::*;
+
+    const BIAS: f32 = -4.0;
+    const TRUST: f32 = 0.8;
+
+    fn contributions(of: &[(&str, f32)]) -> Contributions {
+        let mut all = [0.0; COUNT];
+        for (name, value) in of {
+            let index = FEATURES.iter().position(|feature| feature.name == *name).unwrap();
+            all[index] = *value;
+        }
+        all
+    }
+
+    fn suspicion(above: f32) -> Suspicion {
+        let mut suspicion = Suspicion::default();
+        for _ in 0..100 {
+            suspicion.add(above, 0.0, BIAS);
+        }
+        suspicion
+    }
+
+    #[test]
+    fn only_what_is_more_than_was_seen_here_counts() {
+        let own = contributions(&[("requests_per_minute", 1.0), ("contradictions", 2.0)]);
+        let whole = contributions(&[("requests_per_minute", 2.5), ("contradictions", 2.0), ("shares_template", 1.0)]);
+        let none = Suspicion::default();
+        let fleet = Reinforcement::new((&own, none), (&whole, none), TRUST, BIAS);
+        assert!((fleet.total - 2.5).abs() < 1e-5 && (fleet.firm - 2.5).abs() < 1e-5, "{fleet:?}");
+        assert_eq!(fleet.kinds, 3);
+        let same = Reinforcement::new((&own, suspicion(5.0)), (&own, suspicion(5.0)), TRUST, BIAS);
+        assert_eq!((same.total, same.history), (0.0, 0.0));
+    }
+
+    #[test]
+    fn what_hosts_hold_against_a_caller_counts_where_it_is_more() {
+        let own = contributions(&[]);
+        let fleet = Reinforcement::new((&own, Suspicion::default()), (&own, suspicion(3.0)), TRUST, BIAS);
+        assert!(fleet.total > 2.5 && fleet.history == fleet.total, "{fleet:?}");
+    }
+
+    #[test]
+    fn what_associates_did_stays_loose() {
+        let own = contributions(&[("shares_network", 0.5)]);
+        let whole = contributions(&[("shares_network", 3.0), ("shares_client", 1.0)]);
+        let none = Suspicion::default();
+        let fleet = Reinforcement::new((&own, none), (&whole, none), TRUST, BIAS);
+        assert!(fleet.firm <= 0.5 && fleet.total > 3.0, "{fleet:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_leads_further_than_it_is_trusted(
+            own in proptest::collection::vec(0.0f32..9.0, COUNT),
+            whole in proptest::collection::vec(0.0f32..99.0, COUNT),
+            held in 0.0f32..20.0,
+            trust in 0.0f32..1.0,
+        ) {
+            let (own, whole) = (own.try_into().unwrap(), whole.try_into().unwrap());
+            let fleet = Reinforcement::new((&own, Suspicion::default()), (&whole, suspicion(held)), trust, BIAS);
+            prop_assert!(probability(BIAS + fleet.total) <= trust.max(probability(BIAS)) + 1e-3);
+            prop_assert!(0.0 <= fleet.firm && fleet.firm <= fleet.total);
+            let said = fleet.contributions.iter().sum::<f32>();
+            prop_assert!(said <= fleet.total * 1.001 + 1e-3, "{said} {}", fleet.total);
+        }
+    }
+}

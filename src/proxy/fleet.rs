@@ -1,0 +1,86 @@
+//! The service's part in the fleet's memory: between the calls of the host and [`crate::share::fleet`].
+
+use super::shared::{self, SharedData};
+use crate::config::Policy;
+use crate::remember::{Memory, News, Time};
+use crate::share::fleet::exchange::Surroundings;
+use crate::share::fleet::{Exchange, Settings, bulletin};
+use crate::share::metrics::{Count, Counts};
+
+/// What bridges take and give.
+pub const MEDIA_TYPE: &str = "application/json";
+
+/// The fleet, as this host knows it.
+pub struct Fleet {
+    exchange: Exchange,
+    /// When it began, for shards that were never heard of.
+    began: Time,
+}
+
+fn around<'a>(memory: &'a Memory, policy: &'a Policy, now: Time) -> Surroundings<'a> {
+    Surroundings { memory, model: &policy.model, settings: &policy.fleet, chance: shared::chance(), now }
+}
+
+impl Fleet {
+    /// Joins the fleet.
+    pub fn new(settings: &Settings, now: Time) -> Self {
+        if let Some(variable) = settings.login.variable().filter(|name| std::env::var(name).is_err()) {
+            log::error!(
+                "scarecrow: exchange: the environment variable {variable} is not set; name it in vm_config.environment_variables"
+            );
+        }
+        Self { exchange: Exchange::new(shared::teller(), settings), began: now }
+    }
+
+    /// Takes what workers saw.
+    pub fn take(&mut self, heard: &News, memory: &Memory, policy: &Policy, counts: &mut Counts, now: Time) {
+        let lost = self.exchange.take(heard, &around(memory, policy, now));
+        counts.add_many(Count::FleetDeltasDropped, lost);
+    }
+
+    /// What to send to a shard, if it is time.
+    pub fn ask(&mut self, shard: usize, memory: &Memory, policy: &Policy, now: Time) -> Option<String> {
+        let dialect = policy.fleet.dialect?;
+        let question = self.exchange.ask(shard, &around(memory, policy, now))?;
+        Some(dialect.request(question.by_text, &question.key, &question.batch))
+    }
+
+    /// Takes a shard's answer: its status, 0 if none came, and its body.
+    pub fn answer(
+        &mut self,
+        shard: usize,
+        (status, body): (u16, &[u8]),
+        memory: &Memory,
+        policy: &Policy,
+        counts: &mut Counts,
+        now: Time,
+    ) {
+        let Some(dialect) = policy.fleet.dialect else { return };
+        let answered = self.exchange.answer(shard, dialect.reply(status, body), &around(memory, policy, now));
+        counts.add_many(Count::FleetDeltasSent, answered.told);
+        counts.add_many(Count::FleetDeltasDropped, answered.dropped);
+        if let Some((why, times)) = answered.failure {
+            counts.add(Count::FleetFailures);
+            // Once, and then each time that the number of failures has doubled.
+            if times.is_power_of_two() {
+                log::warn!(
+                    "scarecrow: exchange: shard {shard}: {why} ({times} times in a row); this Envoy judges by what it sees itself"
+                );
+            }
+            return;
+        }
+        counts.add_many(Count::FleetSyncs, u64::from(answered.is_heard));
+        if answered.recovered {
+            log::info!("scarecrow: exchange: shard {shard} answers again");
+        }
+        if answered.is_heard {
+            bulletin::say(&SharedData, &self.exchange.heard(), answered.known.into_iter());
+        }
+    }
+
+    /// Milliseconds since the shard that was not heard of for the longest was.
+    pub fn age(&self, now: Time) -> u64 {
+        let oldest = self.exchange.heard().into_iter().map(|heard| heard.max(self.began)).min();
+        oldest.map_or(0, |oldest| (now.seconds_since(oldest) * 1_000.0) as u64)
+    }
+}

@@ -1,0 +1,252 @@
+//! What goes over the wire: a batch of deltas one way, merged records the other; both as JSON, which [`super::SCRIPT`] explains.
+
+use serde_json::Value;
+use std::fmt::{self, Write};
+
+use crate::remember::distinct::Places;
+use crate::remember::fleet::Told;
+use crate::remember::{Actor, Group, Record, Time};
+
+/// What the store knows something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Name {
+    /// An actor.
+    Actor(u64),
+    /// A group.
+    Group(u64),
+    /// All groups whose sketches share some bits.
+    Band(u64),
+}
+
+impl Name {
+    /// The hash.
+    #[must_use]
+    pub const fn id(self) -> u64 {
+        match self {
+            Self::Actor(id) | Self::Group(id) | Self::Band(id) => id,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, digits) = text.split_at_checked(1)?;
+        let id = crate::share::stix::id::hexadecimal(digits)?;
+        match kind {
+            "a" => Some(Self::Actor(id)),
+            "g" => Some(Self::Group(id)),
+            "b" => Some(Self::Band(id)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Actor(_) => 'a',
+            Self::Group(_) => 'g',
+            Self::Band(_) => 'b',
+        };
+        write!(f, "{kind}{:016x}", self.id())
+    }
+}
+
+/// What was seen of a principal and is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Seen {
+    /// Nothing new: it is only asked for.
+    #[default]
+    Nothing,
+    /// Of an actor.
+    Actor(Actor),
+    /// Of a group.
+    Group(Group),
+}
+
+impl Seen {
+    /// Adds what was seen of the same principal.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Actor(actor), Self::Actor(other)) => actor.merge(other),
+            (Self::Group(group), Self::Group(other)) => group.merge(other),
+            (Self::Nothing, other) => *self = *other,
+            _ => {}
+        }
+    }
+}
+
+/// One line of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Whom it is about.
+    pub name: Name,
+    /// Others are to know of it although they did not ask.
+    pub is_hot: bool,
+    /// What was seen.
+    pub seen: Seen,
+    /// Members of the group or band that were seen.
+    pub members: Vec<u64>,
+}
+
+/// What a batch is sent with.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// Who tells: any number that no other process has.
+    pub source: u64,
+    /// The batch's number, above all before it; the same when it is sent again.
+    pub sequence: u64,
+    /// Up to when what others nominate was heard, by the store's clock.
+    pub cursor: f64,
+    /// So many that others nominated may come back.
+    pub most_hot: usize,
+    /// Seconds that the store keeps what is not told again.
+    pub lifetime: u64,
+}
+
+/// Writes a batch. What was seen is told as of now, so that what waited has faded as it would have there.
+#[must_use]
+pub fn write(header: &Header, entries: &[Entry], now: Time) -> String {
+    let Header { source, sequence, cursor, most_hot, lifetime } = header;
+    let mut text = format!("[\"{source:016x}\",{sequence},{cursor:.6},{most_hot},{lifetime},[");
+    for (index, entry) in entries.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}[\"{}\",{},", entry.name, u8::from(entry.is_hot));
+        match &entry.seen {
+            Seen::Nothing => text.push_str("[],[]"),
+            Seen::Actor(actor) => write_record(actor, now, &mut text),
+            Seen::Group(group) => write_record(group, now, &mut text),
+        }
+        text.push(',');
+        write_list(entry.members.iter(), &mut text, |member, text| write!(text, "\"{member:016x}\""));
+        text.push(']');
+    }
+    text.push_str("]]");
+    text
+}
+
+fn write_record<R: Told>(record: &R, now: Time, text: &mut String) {
+    let mut record = *record;
+    record.stand_at(now);
+    write_list(record.sums().iter(), text, |sum, text| write!(text, "{sum}"));
+    text.push(',');
+    let places = record.places();
+    write_list(places.iter().flat_map(|places| places.halves()), text, |half, text| write!(text, "{half}"));
+}
+
+fn write_list<T>(items: impl Iterator<Item = T>, text: &mut String, each: impl Fn(T, &mut String) -> fmt::Result) {
+    text.push('[');
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        let _ = each(item, text);
+    }
+    text.push(']');
+}
+
+/// What the store remembers of something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remembered {
+    /// Of what.
+    pub name: Name,
+    /// Its sums.
+    pub sums: Vec<f32>,
+    /// Its sets of places.
+    pub places: Vec<Places>,
+    /// How many members it has.
+    pub members: f32,
+}
+
+/// What the store answers to a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// It added the batch now, and not when it was sent before.
+    pub is_added: bool,
+    /// Up to when what others nominate has come.
+    pub cursor: f64,
+    /// Records, of those asked for and of those nominated.
+    pub records: Vec<Remembered>,
+}
+
+/// Sums larger than this are none of ours.
+const LARGEST: f64 = 1e13;
+/// Records in a reply that are read: a batch, and as many nominated.
+const MOST: usize = 2_048;
+
+impl Reply {
+    /// Reads a reply; `None` if it is none of the script's. Records in it that make no sense are left out.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let [_now, added, cursor, asked, hot] = value.as_array()?.as_slice() else { return None };
+        let records = asked.as_array()?.iter().chain(hot.as_array()?).take(MOST).filter_map(read_record).collect();
+        Some(Self { is_added: added.as_u64()? != 0, cursor: cursor.as_f64()?, records })
+    }
+}
+
+fn read_record(value: &Value) -> Option<Remembered> {
+    let [name, sums, places, members] = value.as_array()?.as_slice() else { return None };
+    let number = |value: &Value| value.as_f64().filter(|number| number.abs() <= LARGEST).map(|number| number as f32);
+    let halves: Option<Vec<u32>> =
+        places.as_array()?.iter().map(|half| half.as_u64().and_then(|half| u32::try_from(half).ok())).collect();
+    Some(Remembered {
+        name: Name::parse(name.as_str()?)?,
+        sums: sums.as_array()?.iter().map(number).collect::<Option<_>>()?,
+        places: halves?.as_chunks::<2>().0.iter().map(|halves| Places::of(*halves)).collect(),
+        members: number(members)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Time = Time(1_700_000_000_000_000_000);
+    const HEADER: Header = Header { source: 7, sequence: 3, cursor: 1.5, most_hot: 100, lifetime: 86_400 };
+
+    #[test]
+    fn a_batch_says_what_was_seen_as_of_now() {
+        let mut actor = Actor::default();
+        actor.request(NOW, crate::remember::Sight::default(), true, None, 1);
+        let entries = [
+            Entry { name: Name::Actor(1), is_hot: false, seen: Seen::Actor(actor), members: Vec::new() },
+            Entry { name: Name::Band(2), is_hot: true, seen: Seen::Nothing, members: vec![1, 255] },
+        ];
+        let text = write(&HEADER, &entries, NOW.plus_seconds(60.0));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value[0], "0000000000000007");
+        assert_eq!(value[5][0][0], "a0000000000000001");
+        assert_eq!(value[5][0][2][0], 0.5, "half of a request is left after a minute");
+        assert_eq!(value[5][0][2].as_array().map(Vec::len), Some(Actor::SUMS));
+        let band = r#"["b0000000000000002",1,[],[],["0000000000000001","00000000000000ff"]]"#;
+        assert_eq!(value[5][1].to_string(), band);
+    }
+
+    #[test]
+    fn a_reply_reads_and_nonsense_in_it_is_left_out() {
+        let reply = Reply::read(
+            r#"[10.5,1,9.25,[["g0000000000000001",[1,2.5],[3,4,5,6],7],0,["x",[],[],0]],[["a0000000000000002",[1e99],[],0]]]"#,
+        );
+        let places = vec![Places::of([3, 4]), Places::of([5, 6])];
+        let group = Remembered { name: Name::Group(1), sums: vec![1.0, 2.5], places, members: 7.0 };
+        assert_eq!(reply, Some(Reply { is_added: true, cursor: 9.25, records: vec![group] }));
+        for nonsense in ["", "[]", "{}", "[1,2,3,4,5]", "[1,1,1,[],0]"] {
+            assert_eq!(Reply::read(nonsense), None, "{nonsense}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_read_back(id: u64) {
+            for name in [Name::Actor(id), Name::Group(id), Name::Band(id)] {
+                prop_assert_eq!(Name::parse(&name.to_string()), Some(name));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC*") {
+            let _ = Reply::read(&text);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The bulletin: what the fleet knows, from the service that hears it to the workers of its host.
+//!
+//! A ring of [`ENTRIES`] values with a head, which one VM writes and all workers read. A worker that missed some lacks what they
+//! said until it is said again, which happens by turns.
+
+use crate::remember::codec::{Reader, write_number};
+use crate::remember::{Actor, Crowd, Fleet, Group, Record, Time};
+use crate::share::journal::Store;
+
+/// Entries of the ring: at four a second, what was said in 16 seconds.
+pub const ENTRIES: u64 = 64;
+/// Shards that can be spoken of.
+const MOST_SHARDS: u64 = 1_024;
+
+const HEAD: &str = "scarecrow.1.fleet";
+
+fn entry_name(number: u64) -> String {
+    format!("scarecrow.1.fleet.{}", number % ENTRIES)
+}
+
+/// What the fleet knows of one principal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Known {
+    /// An actor.
+    Actor(Actor),
+    /// A group.
+    Group(Crowd),
+}
+
+const ACTOR: u8 = 1;
+const GROUP: u8 = 2;
+
+/// Says what became known, and when each shard was last heard of.
+pub fn say(store: &impl Store, heard: &[Time], known: impl Iterator<Item = (u64, Known)>) {
+    let number = head(store);
+    let mut entry = Vec::new();
+    write_number(number, &mut entry);
+    write_number(heard.len() as u64, &mut entry);
+    for heard in heard {
+        write_number(heard.0, &mut entry);
+    }
+    for (id, known) in known {
+        let kind = if matches!(known, Known::Actor(_)) { ACTOR } else { GROUP };
+        entry.push(kind);
+        entry.extend_from_slice(&id.to_le_bytes());
+        match known {
+            Known::Actor(actor) => actor.write(&mut entry),
+            Known::Group(crowd) => {
+                entry.extend_from_slice(&crowd.members.to_le_bytes());
+                crowd.group.write(&mut entry);
+            }
+        }
+    }
+    store.set(&entry_name(number), &entry);
+    let mut next = Vec::new();
+    write_number(number.saturating_add(1), &mut next);
+    store.set(HEAD, &next);
+}
+
+/// The number of the next entry.
+fn head(store: &impl Store) -> u64 {
+    store.get(HEAD).and_then(|(head, _)| Reader::new(&head).number()).unwrap_or(0)
+}
+
+/// One worker's place in the bulletin.
+#[derive(Debug, Default)]
+pub struct Follower {
+    next: u64,
+}
+
+impl Follower {
+    /// Takes over what was said since the last time.
+    pub fn follow(&mut self, store: &impl Store, fleet: &mut Fleet) {
+        let head = head(store);
+        // Bounded: at most as many as the ring has. A head that is behind was set anew.
+        self.next = self.next.max(head.saturating_sub(ENTRIES)).min(head);
+        while self.next < head {
+            if let Some((entry, _)) = store.get(&entry_name(self.next)) {
+                // What cannot be read is left; it is said again.
+                let _ = take(&entry, self.next, fleet);
+            }
+            self.next += 1;
+        }
+    }
+}
+
+fn take(entry: &[u8], number: u64, fleet: &mut Fleet) -> Option<()> {
+    let mut reader = Reader::new(entry);
+    if reader.number()? != number {
+        return None;
+    }
+    let shards = reader.number().filter(|shards| *shards <= MOST_SHARDS)?;
+    let heard: Option<Vec<Time>> = (0..shards).map(|_| reader.number().map(Time)).collect();
+    fleet.hear(heard?);
+    while !reader.is_empty() {
+        let [kind] = reader.bytes()?;
+        let id = u64::from_le_bytes(reader.bytes()?);
+        match kind {
+            ACTOR => fleet.tell_actor(id, Actor::read(&mut reader)?),
+            GROUP => {
+                let members = f32::from_le_bytes(reader.bytes()?);
+                fleet.tell_group(id, Crowd { members: members.max(0.0), group: Group::read(&mut reader)? });
+            }
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::journal::Edition;
+    use ahash::RandomState;
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    const NOW: Time = Time(1_700_000_000_000_000_000);
+
+    #[derive(Default)]
+    struct Shared(RefCell<HashMap<String, Vec<u8>>>);
+
+    impl Store for Shared {
+        fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+            self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+        }
+
+        fn set(&self, name: &str, value: &[u8]) {
+            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+        }
+
+        fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+            self.set(name, value);
+            true
+        }
+    }
+
+    fn actor(requests: f32) -> Known {
+        let mut actor = Actor::default();
+        actor.stand_at(NOW);
+        actor.requests.add(requests);
+        Known::Actor(actor)
+    }
+
+    #[test]
+    fn workers_hear_what_was_said_whenever_they_come() {
+        let store = Shared::default();
+        let crowd = Crowd { group: Group { last_seen: NOW, ..Group::default() }, members: 40.0 };
+        let (mut early, mut late) = (Follower::default(), Follower::default());
+        let (mut one, mut two) = (Fleet::new(RandomState::new()), Fleet::new(RandomState::new()));
+        for round in 0..2 * ENTRIES {
+            let known = [(1, actor(round as f32)), (round, Known::Group(crowd))];
+            say(&store, &[NOW], known.into_iter());
+            early.follow(&store, &mut one);
+        }
+        late.follow(&store, &mut two);
+        for fleet in [&one, &two] {
+            let actor = fleet.actor(1, 5.0, NOW).unwrap();
+            assert_eq!(actor.requests.per_day(), (2 * ENTRIES - 1) as f32 * std::f32::consts::LN_2);
+            assert_eq!(fleet.group(2 * ENTRIES - 1, 5.0, NOW), Some(crowd));
+        }
+        assert!(one.group(0, 5.0, NOW).is_some() && two.group(0, 5.0, NOW).is_none());
+    }
+
+    #[test]
+    fn whatever_stands_there_is_read_without_a_panic() {
+        let store = Shared::default();
+        say(&store, &[NOW], std::iter::once((1, actor(1.0))));
+        let entry = store.get(&entry_name(0)).unwrap().0;
+        for cut in 0..entry.len() {
+            store.set(&entry_name(0), &entry[..cut]);
+            let mut fleet = Fleet::new(RandomState::new());
+            Follower::default().follow(&store, &mut fleet);
+            assert!(fleet.is_empty(), "{cut}");
+        }
+    }
+}

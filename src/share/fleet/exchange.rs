@@ -1,0 +1,275 @@
+//! One host's part in the fleet's memory: whom it tells of and asks about, and what it makes of the answers. Knows no host and reads no
+//! clock.
+
+use ahash::AHashMap;
+
+use super::batch::{Entry, Name, Remembered, Reply, Seen};
+use super::bulletin::Known;
+use super::dialect::Refusal;
+use super::pending::{self, Pending};
+use super::settings::Settings;
+use super::shard::{Outcome, Question, Shard};
+use crate::judge::{Model, cluster};
+use crate::observe::Link;
+use crate::remember::fleet::{Told, shard_of};
+use crate::remember::{Actor, Crowd, Group, Memory, News, Time};
+
+/// Seconds for which someone who was seen here is asked about, as others may see more.
+const ACTIVE: f64 = 10.0;
+/// Principals and bands that something is noted of.
+const MOST_NOTES: usize = 16_384;
+/// Seconds after which a note makes room, if room is needed.
+const IDLE: f64 = 60.0;
+/// Records that were told before and are told again with each answer, so that a worker that is new soon knows all.
+const AGAIN: usize = 32;
+
+/// What the exchange looks at besides its own state.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What this host saw.
+    pub memory: &'a Memory,
+    /// The weights by which groups are judged.
+    pub model: &'a Model,
+    /// What the policy says.
+    pub settings: &'a Settings,
+    /// Any number from 0 to 1, so that hosts do not keep in step.
+    pub chance: f64,
+    /// Now.
+    pub now: Time,
+}
+
+/// What is known here of one principal.
+#[derive(Clone, Copy, Debug, Default)]
+struct Note {
+    /// When it was last seen on this host.
+    active_at: Time,
+    /// When it was last told of or asked about.
+    asked_at: Time,
+    /// It is among those who are asked about.
+    is_active: bool,
+    /// How many members a band has.
+    members: f32,
+    /// What members of the group share, and its sketch.
+    link: Option<Link>,
+    sketch: u64,
+    /// Others are to know of it.
+    is_hot: bool,
+    /// What the fleet knows, and when that was told.
+    known: Option<Known>,
+    told_at: Time,
+}
+
+/// What came of an answer, for logs and metrics.
+#[derive(Debug, Default, PartialEq)]
+pub struct Answered {
+    /// What to tell the workers.
+    pub known: Vec<(u64, Known)>,
+    /// Deltas that the store has now.
+    pub told: u64,
+    /// Deltas that it will never have.
+    pub dropped: u64,
+    /// Why it failed, and how many times in a row.
+    pub failure: Option<(String, u32)>,
+    /// The store answered.
+    pub is_heard: bool,
+    /// It had failed before.
+    pub recovered: bool,
+}
+
+/// One host's part in the fleet's memory.
+#[derive(Debug)]
+pub struct Exchange {
+    source: u64,
+    shards: Vec<Shard>,
+    notes: AHashMap<Name, Note>,
+    /// Where it goes on with what is told again.
+    again: usize,
+}
+
+impl Exchange {
+    /// Begins. `source` is any number that no other process has.
+    #[must_use]
+    pub fn new(source: u64, settings: &Settings) -> Self {
+        let shards = (0..settings.shards).map(|_| Shard::default()).collect();
+        Self { source, shards, notes: AHashMap::new(), again: 0 }
+    }
+
+    /// When each shard was last heard of.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Time> {
+        self.shards.iter().map(Shard::heard_at).collect()
+    }
+
+    /// Takes what workers saw, to be told. Returns how many changes are lost for want of room.
+    pub fn take(&mut self, seen: &News, around: &Surroundings<'_>) -> u64 {
+        let Surroundings { memory, settings, .. } = *around;
+        let shards = self.shards.len();
+        let most = settings.most_pending.div_ceil(shards.max(1));
+        let mut lost = seen.lost;
+        for shard in &mut self.shards {
+            lost += shard.pending.make_room(most, |name| pending::is_told(name, memory, settings));
+        }
+        let mut pendings: Vec<&mut Pending> = self.shards.iter_mut().map(|shard| &mut shard.pending).collect();
+        pending::deal(seen, |id| shard_of(id, shards), &mut pendings);
+        for id in seen.actors.keys() {
+            self.note_active(Name::Actor(*id), around);
+        }
+        for id in seen.groups.keys() {
+            self.note_active(Name::Group(*id), around);
+        }
+        for tie in &seen.ties {
+            if let Some(note) = self.notes.get_mut(&Name::Group(tie.group)) {
+                (note.link, note.sketch) = (Some(tie.link), tie.sketch);
+            }
+        }
+        lost
+    }
+
+    /// Notes that someone was seen here, if it is someone who is told of.
+    fn note_active(&mut self, name: Name, around: &Surroundings<'_>) {
+        if !pending::is_told(name, around.memory, around.settings) {
+            return;
+        }
+        let note = self.note(name, around.now);
+        note.active_at = around.now;
+        let was_active = std::mem::replace(&mut note.is_active, true);
+        let shards = self.shards.len();
+        if let Some(shard) = self.shards.get_mut(shard_of(name.id(), shards)).filter(|_| !was_active) {
+            shard.active.push_back(name);
+        }
+    }
+
+    fn note(&mut self, name: Name, now: Time) -> &mut Note {
+        if self.notes.len() >= MOST_NOTES && !self.notes.contains_key(&name) {
+            self.notes.retain(|_, note| note.is_active || now.seconds_since(note.told_at.max(note.active_at)) < IDLE);
+            if self.notes.len() >= MOST_NOTES {
+                self.notes.retain(|_, note| note.is_active);
+            }
+        }
+        self.notes.entry(name).or_default()
+    }
+
+    /// What to send to a shard now, if anything.
+    pub fn ask(&mut self, number: usize, around: &Surroundings<'_>) -> Option<Question> {
+        let Surroundings { memory, settings, chance, now, .. } = *around;
+        let (notes, shard) = (&mut self.notes, self.shards.get_mut(number)?);
+        if !shard.is_due(now) {
+            return None;
+        }
+        Some(shard.ask((self.source, number), settings, chance, now, |shard| {
+            let most = settings.most_batch;
+            let is_told = |name| pending::is_told(name, memory, settings);
+            let mut entries = shard.pending.take(most, settings.least_members, is_told);
+            let is_behind = entries.len() >= most;
+            let nothing = |name, is_hot| Entry { name, is_hot, seen: Seen::Nothing, members: Vec::new() };
+            for entry in &mut entries {
+                if let Some(note) = notes.get_mut(&entry.name) {
+                    (entry.is_hot, note.asked_at) = (note.is_hot, now);
+                }
+            }
+            // A nomination that finds no room is made with the next delta.
+            for name in shard.nominated.drain(..) {
+                if entries.len() < most
+                    && let Some(note) = notes.get_mut(&name).filter(|note| note.asked_at != now)
+                {
+                    note.asked_at = now;
+                    entries.push(nothing(name, true));
+                }
+            }
+            for _ in 0..shard.active.len().min(most) {
+                let (true, Some(name)) = (entries.len() < most, shard.active.pop_front()) else { break };
+                let Some(note) = notes.get_mut(&name) else { continue };
+                note.is_active = now.seconds_since(note.active_at) < ACTIVE;
+                if !note.is_active {
+                    continue;
+                }
+                shard.active.push_back(name);
+                if note.asked_at != now {
+                    note.asked_at = now;
+                    entries.push(nothing(name, false));
+                }
+            }
+            (entries, is_behind)
+        }))
+    }
+
+    /// Takes a shard's answer.
+    pub fn answer(&mut self, number: usize, answer: Result<String, Refusal>, around: &Surroundings<'_>) -> Answered {
+        let Surroundings { settings, chance, now, .. } = *around;
+        let Some(shard) = self.shards.get_mut(number) else { return Answered::default() };
+        let unknown = || Refusal::Other("a reply that is not the script's".to_owned());
+        let answer = answer.and_then(|text| Reply::read(&text).ok_or_else(unknown));
+        let failed_before = shard.failures() > 0;
+        match shard.answer(answer, settings, chance, now) {
+            Outcome::Again => Answered::default(),
+            Outcome::Failed { why, times, dropped } => {
+                Answered { dropped, failure: Some((why, times)), ..Answered::default() }
+            }
+            Outcome::Heard { reply, entries } => {
+                let told = entries.iter().filter(|entry| entry.seen != Seen::Nothing || !entry.members.is_empty());
+                let told = told.count() as u64;
+                let mut known: Vec<(u64, Known)> =
+                    reply.records.iter().filter_map(|record| self.hear(record, around)).collect();
+                known.extend(self.again());
+                let is_nominating = self.shards.get(number).is_some_and(|shard| !shard.nominated.is_empty());
+                if let Some(shard) = self.shards.get_mut(number).filter(|_| is_nominating) {
+                    shard.hurry(now);
+                }
+                Answered { known, told, is_heard: true, recovered: failed_before, ..Answered::default() }
+            }
+        }
+    }
+
+    /// Takes over one record. Returns it for the workers.
+    fn hear(&mut self, record: &Remembered, around: &Surroundings<'_>) -> Option<(u64, Known)> {
+        let Surroundings { model, now, .. } = *around;
+        let id = record.name.id();
+        let known = match record.name {
+            Name::Band(_) => {
+                let note = self.note(record.name, now);
+                (note.members, note.told_at) = (record.members, now);
+                return None;
+            }
+            Name::Actor(_) if record.sums.len() == Actor::SUMS => {
+                Known::Actor(Actor::of(&record.sums, &record.places, now))
+            }
+            Name::Group(_) if record.sums.len() == Group::SUMS => {
+                let note = self.notes.get(&record.name);
+                let bands = note
+                    .and_then(|note| Some(pending::bands(note.link.filter(|_| note.sketch != 0)?, note.sketch)))
+                    .unwrap_or_default();
+                // Those who use nearly the same prompt count with those who use the same.
+                let of_band = |band: &u64| self.notes.get(&Name::Band(*band)).map(|note| note.members);
+                let members = bands.iter().filter_map(of_band).fold(record.members, f32::max);
+                Known::Group(Crowd { group: Group::of(&record.sums, &record.places, now), members })
+            }
+            _ => return None,
+        };
+        let note = self.note(record.name, now);
+        (note.known, note.told_at) = (Some(known), now);
+        let log_odds = match &known {
+            Known::Actor(actor) => Some(model.requests.bias + actor.suspicion.evidence.log_odds()),
+            Known::Group(crowd) => note.link.and_then(|link| cluster::crowd_log_odds(link, crowd, model)),
+        };
+        // Who is as likely as not is for all to know.
+        let is_hot = log_odds.is_some_and(|log_odds| log_odds >= 0.0);
+        // Only by those who see it: what comes from others need not go back to them.
+        let is_new = is_hot && !note.is_hot && note.is_active;
+        note.is_hot = is_hot;
+        let shards = self.shards.len();
+        if let Some(shard) = self.shards.get_mut(shard_of(id, shards)).filter(|_| is_new) {
+            shard.nominated.push(record.name);
+        }
+        Some((id, known))
+    }
+
+    /// Some of what was told before, by turns.
+    fn again(&mut self) -> Vec<(u64, Known)> {
+        if self.again >= self.notes.len() {
+            self.again = 0;
+        }
+        let notes = self.notes.iter().skip(self.again).take(AGAIN);
+        self.again += AGAIN;
+        notes.filter_map(|(name, note)| Some((name.id(), note.known?))).collect()
+    }
+}

@@ -1,0 +1,48 @@
+//! One memory for a fleet: hosts tell a store that all of them reach what they saw, and hear what all saw together.
+//!
+//! The store is Valkey or Redis behind an HTTP bridge. Nobody waits for it: a host decides by what it saw itself and by what it
+//! last heard, and each tick one call for each shard takes deltas there and brings merged values back ([`exchange`]). A script in
+//! the store adds what is told ([`SCRIPT`]), so that a reply holds sums and no history. What was heard goes to the workers by
+//! [`bulletin`], and into the verdict as one bounded input.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`settings`] | what the policy says of it |
+//! | [`pending`] | what was seen and not told yet; who is told of at all |
+//! | [`batch`] | what goes over the wire, both ways |
+//! | [`dialect`] | how bridges want it |
+//! | [`shard`] | when to send, what to send again |
+//! | [`exchange`] | what to tell and to ask, what to make of the answer |
+//! | [`bulletin`] | from the service to the workers of its host |
+
+pub mod batch;
+pub mod bulletin;
+pub mod dialect;
+pub mod exchange;
+pub mod pending;
+pub mod settings;
+pub mod shard;
+
+pub use exchange::{Exchange, Surroundings};
+pub use settings::Settings;
+
+/// What runs in the store: the only thing of ours there.
+pub const SCRIPT: &str = include_str!("exchange.lua");
+/// The SHA-1 of [`SCRIPT`], by which stores know a script they have seen.
+pub const SCRIPT_HASH: &str = "86725ec162069997f2efab76a2cd2a03f121a7c5";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha1::{Digest, Sha1};
+    use std::fmt::Write;
+
+    #[test]
+    fn the_script_is_known_by_its_own_hash() {
+        let mut hash = String::new();
+        for byte in Sha1::digest(SCRIPT) {
+            write!(hash, "{byte:02x}").unwrap();
+        }
+        assert_eq!(hash, SCRIPT_HASH);
+    }
+}

@@ -1,0 +1,208 @@
+//! What was seen on this host and not told yet, and of whom it is told at all.
+
+use ahash::AHashMap;
+
+use super::batch::{Entry, Name, Seen};
+use super::settings::Settings;
+use crate::observe::Link;
+use crate::observe::hash::mix;
+use crate::remember::{Memory, News};
+
+/// Members of a group that are told at a time; more come with their next requests.
+const MOST_MEMBERS: usize = 512;
+/// Log-odds of evidence from which on an actor is told of: a request or two that look odd, or a dozen that do a little.
+const EVIDENCE: f32 = 0.2;
+
+/// What was seen of one principal.
+#[derive(Debug, Default)]
+struct Gathered {
+    seen: Seen,
+    members: Vec<u64>,
+}
+
+/// What waits to be told to one shard.
+#[derive(Debug, Default)]
+pub struct Pending(AHashMap<Name, Gathered>);
+
+/// The bits of a sketch that make a band, and where the next band begins. Four bands of 24 bits overlap, so that prompts of which
+/// three bits of 64 differ still share a band in two cases of three, and others hardly ever do.
+const BAND: u32 = 24;
+const STEP: u32 = 16;
+/// How many bands a sketch has.
+pub const BANDS: usize = 4;
+
+/// The bands of a sketch: locality-sensitive hashing (Indyk and Motwani, STOC 1998) for SimHash.
+#[must_use]
+pub fn bands(link: Link, sketch: u64) -> [u64; BANDS] {
+    let mut number = 0u32;
+    [(); BANDS].map(|()| {
+        let bits = sketch.rotate_right(number * STEP) & ((1 << BAND) - 1);
+        let band = mix(bits << 16 | u64::from(number) << 8 | link as u64);
+        number += 1;
+        band
+    })
+}
+
+/// Whether the host has grounds of its own to tell of someone, or chance has it: the same everywhere, so that of the ones it falls on
+/// all is told that any host sees.
+#[must_use]
+pub fn is_told(name: Name, memory: &Memory, settings: &Settings) -> bool {
+    // Other bits than those that deal out shards.
+    let is_sampled = || mix(!name.id()).is_multiple_of(settings.sample);
+    let has_evidence = || match name {
+        Name::Actor(id) => memory.actors().get(id).is_some_and(|actor| actor.suspicion.evidence.log_odds() >= EVIDENCE),
+        Name::Group(id) => {
+            memory.groups().get(id).is_some_and(|group| group.members.count() + 0.5 >= settings.least_members)
+        }
+        // Of bands it is known only what waits.
+        Name::Band(_) => false,
+    };
+    has_evidence() || is_sampled()
+}
+
+impl Pending {
+    /// Adds what was seen.
+    fn add(&mut self, name: Name, seen: &Seen) {
+        self.0.entry(name).or_default().seen.merge(seen);
+    }
+
+    /// Adds a member of a group or band, unless many wait.
+    fn add_member(&mut self, name: Name, member: u64) {
+        let members = &mut self.0.entry(name).or_default().members;
+        if members.len() < MOST_MEMBERS && !members.contains(&member) {
+            members.push(member);
+        }
+    }
+
+    /// Takes out up to so many of those who are told of, among them bands of at least so many members.
+    pub fn take(&mut self, most: usize, least_members: f32, is_told: impl Fn(Name) -> bool) -> Vec<Entry> {
+        let is_chosen = |(name, gathered): &(&Name, &Gathered)| {
+            let is_shared = matches!(name, Name::Band(_)) && gathered.members.len() as f32 >= least_members;
+            is_shared || is_told(**name)
+        };
+        let chosen: Vec<Name> = self.0.iter().filter(is_chosen).map(|(name, _)| *name).take(most).collect();
+        let mut taken = Vec::with_capacity(chosen.len());
+        for name in chosen {
+            if let Some(Gathered { seen, members }) = self.0.remove(&name) {
+                taken.push(Entry { name, is_hot: false, seen, members });
+            }
+        }
+        taken
+    }
+
+    /// Makes room if more wait than may: first those of whom nothing is told go, then any. Returns how many of whom something would
+    /// have been told are lost.
+    pub fn make_room(&mut self, most: usize, is_told: impl Fn(Name) -> bool) -> u64 {
+        if self.0.len() <= most {
+            return 0;
+        }
+        self.0.retain(|name, _| is_told(*name));
+        let excess = self.0.len().saturating_sub(most);
+        let mut left = excess;
+        self.0.retain(|_, _| {
+            let stays = left == 0;
+            left = left.saturating_sub(1);
+            stays
+        });
+        excess as u64
+    }
+}
+
+/// Deals out what was seen to the shards that it is told to.
+pub fn deal(seen: &News, shard_of: impl Fn(u64) -> usize, shards: &mut [&mut Pending]) {
+    let actors = seen.actors.iter().map(|(id, actor)| (Name::Actor(*id), Seen::Actor(*actor)));
+    let groups = seen.groups.iter().map(|(id, group)| (Name::Group(*id), Seen::Group(*group)));
+    for (name, seen) in actors.chain(groups) {
+        if let Some(pending) = shards.get_mut(shard_of(name.id())) {
+            pending.add(name, &seen);
+        }
+    }
+    for tie in &seen.ties {
+        let bands = Some(bands(tie.link, tie.sketch).map(Name::Band)).filter(|_| tie.sketch != 0);
+        for name in bands.into_iter().flatten().chain([Name::Group(tie.group)]) {
+            if let Some(pending) = shards.get_mut(shard_of(name.id())) {
+                pending.add_member(name, tie.member);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remember::{Tie, Time};
+    use ahash::RandomState;
+    use proptest::prelude::*;
+
+    const NOW: Time = Time(1_700_000_000_000_000_000);
+
+    fn news(actors: u64) -> News {
+        let mut memory = Memory::new(512, RandomState::with_seeds(1, 2, 3, 4));
+        memory.keep_news();
+        for id in 0..actors {
+            memory.change_actor(id, NOW, |actor| actor.requests.add(1.0));
+        }
+        memory.note_tie(Tie { group: 7, member: 1, link: Link::System, sketch: 0x0123_4567_89ab_cdef });
+        memory.take_news()
+    }
+
+    #[test]
+    fn what_is_taken_is_taken_once_and_what_is_not_told_waits() {
+        let (mut one, mut two) = (Pending::default(), Pending::default());
+        let shards = &mut [&mut one, &mut two];
+        deal(&news(10), |id| id as usize % 2, shards);
+        deal(&news(10), |id| id as usize % 2, shards);
+        let is_told = |name: Name| matches!(name, Name::Actor(id) if id < 6);
+        let taken = one.take(2, 9.0, is_told);
+        assert_eq!((taken.len(), one.take(9, 9.0, is_told).len(), one.take(9, 9.0, is_told).len()), (2, 1, 0));
+        let Seen::Actor(actor) = &taken[0].seen else { unreachable!() };
+        assert!((actor.requests.per_day() / std::f32::consts::LN_2 - 2.0).abs() < 1e-6, "both times");
+        let rest = two.take(100, 2.0, |_| true).len() + one.take(100, 2.0, |_| true).len();
+        assert_eq!(rest, 7 + 1 + 4, "actors, a group and the bands of its sketch");
+    }
+
+    #[test]
+    fn room_is_made_at_the_cost_of_those_of_whom_nothing_is_told() {
+        let mut pending = Pending::default();
+        deal(&news(100), |_| 0, &mut [&mut pending]);
+        assert_eq!(pending.make_room(50, |name| name.id() < 20), 0);
+        let told = pending.take(1_000, 9.0, |_| true);
+        assert!((20..=26).contains(&told.len()), "{}", told.len());
+        deal(&news(100), |_| 0, &mut [&mut pending]);
+        assert_eq!(pending.make_room(50, |_| true), 100 + 5 - 50);
+    }
+
+    #[test]
+    fn prompts_that_are_nearly_the_same_share_a_band() {
+        let share = |differ: u32| {
+            let met = (0..1_000u64).filter(|round| {
+                let sketch = mix(*round);
+                let flip = |bit: u32| 1u64 << (mix(round << 8 | u64::from(bit)) % 64);
+                let near = (0..differ).fold(sketch, |sketch, bit| sketch ^ flip(bit));
+                let (one, other) = (bands(Link::System, sketch), bands(Link::System, near));
+                one.iter().zip(other).any(|(a, b)| *a == b)
+            });
+            met.count()
+        };
+        assert_eq!(share(0), 1_000);
+        assert!(share(1) == 1_000 && share(2) > 850 && share(3) > 600, "{} {} {}", share(1), share(2), share(3));
+        assert!(share(24) < 10, "{}", share(24));
+        let other = bands(Link::Opening, 5);
+        assert!(
+            bands(Link::System, 5).iter().zip(other).all(|(a, b)| *a != b),
+            "of different parts they are different"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn however_much_comes_no_more_waits_than_may(rounds in proptest::collection::vec(0u64..200, 1..20), most in 1usize..100) {
+            let mut pending = Pending::default();
+            for actors in rounds {
+                pending.make_room(most, |name| name.id().is_multiple_of(3));
+                prop_assert!(pending.0.len() <= most);
+                deal(&news(actors), |_| 0, &mut [&mut pending]);
+            }
+        }
+    }
+}

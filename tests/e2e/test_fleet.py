@@ -1,0 +1,337 @@
+"""One memory for a fleet: real Envoys, a real Valkey, a real Webdis."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import redis
+from test_actions import hashed
+from test_workers import ask
+from upstash_redis import Redis as Upstash
+
+from harness.envoy import ROOT, Envoy, free_port
+from harness.fleet import COMMANDS, Bridge, Edge, Valkey, Webdis, told
+from harness.load import Load
+from harness.origin import Origin
+
+# Everybody is told of, so that what is told can be counted.
+ALL = {"evidence": {"sample": 1}}
+
+
+# Weights by which only the rate of requests counts, so that nothing else is said.
+RATE = {"mode": "observe", "model": {"version": 2, "name": "rate", "provenance": "test", "clusters": {"bias": -4, "weights": {}},
+                                     "requests": {"bias": -4, "weights": {"requests_per_minute": 9}}}}
+
+
+class Fleet:
+    """A Valkey, a Webdis, a model, and as many Envoys as a case starts."""
+
+    def __init__(self, folder, stack: contextlib.ExitStack, **options):
+        self.folder, self.stack = folder, stack
+        self.valkey = stack.enter_context(Valkey(folder, **options))
+        self.origin = stack.enter_context(Origin(latency=0.0))
+        self.bridge = None
+
+    def webdis(self, **settings) -> Webdis:
+        self.bridge = self.stack.enter_context(Webdis(self.folder, settings.pop("redis_port", self.valkey.port), **settings))
+        return self.bridge
+
+    def edge(self, exchange=None, **settings) -> Edge:
+        bridge = settings.pop("bridge", None) or (self.bridge or self.webdis()).port
+        folder = self.folder / f"edge-{uuid.uuid4().hex[:8]}"
+        return self.stack.enter_context(Edge(folder, bridge, self.origin.port, ALL if exchange is None else exchange, **settings))
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: Fleet(tmp_path, stack, **options)
+
+
+def post(edge: Edge, key: str, body: dict, client=httpx) -> httpx.Response:
+    return client.post(f"{edge.base}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=10)
+
+
+def send(edge: Edge, key: str, requests: int) -> int:
+    """So many requests over one connection; returns how many passed."""
+    with httpx.Client() as client:
+        return sum(post(edge, key, ask(number), client).status_code == 200 for number in range(requests))
+
+
+def until(holds, seconds: float = 15.0, why=lambda: ""):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.05)
+
+
+def name_of(key: str) -> str:
+    return "a" + hashed(key).split(":")[1]
+
+
+def verdict(edge: Edge, key: str, body: dict | None = None) -> dict:
+    """A request's line in the access log."""
+    before = len(edge.access_log())
+    post(edge, key, body or {"model": "m", "messages": [{"role": "user", "content": "hello"}]})
+    until(lambda: len(edge.access_log()) > before)
+    return edge.access_log()[-1]
+
+
+def hydra(edges: list[Edge], keys: int = 24, rounds: int = 12, name: str = "hydra"):
+    """A pipeline over many keys, each of them at one of the Envoys; each request is about something else."""
+    with httpx.Client() as client:
+        for turn in range(keys * rounds):
+            post(edges[turn % keys % len(edges)], f"sk-{name}-{turn % keys}", ask(turn), client)
+
+
+def test_what_one_envoy_sees_counts_at_another_and_says_so(fleet):
+    fleet = fleet()
+    here, there = fleet.edge(policy=RATE), fleet.edge(policy=RATE)
+    send(here, "sk-busy", 200)
+    until(lambda: "fleet:requests_per_minute" in (verdict(there, "sk-busy")["reasons"] or ""), why=lambda: there.access_log()[-1])
+    assert "fleet:" not in (verdict(there, "sk-other")["reasons"] or ""), "nobody else is meant"
+    assert float(verdict(there, "sk-busy")["score"]) <= 80, "the fleet alone is believed so far and no further"
+    assert "fleet:" not in "".join(entry["reasons"] or "" for entry in here.access_log()), "here it was seen, and not told"
+
+
+def test_a_campaign_split_over_two_envoys_is_known_at_a_third_at_its_first_request(fleet):
+    fleet = fleet()
+    one, two, third = fleet.edge({}), fleet.edge({}), fleet.edge({})
+    alone = verdict(third, "sk-before", ask(1))
+    assert alone["action"] == "pass" and "fleet:" not in (alone["reasons"] or ""), alone
+    hydra([one, two])
+    time.sleep(1.0)
+    first = verdict(third, "sk-never-seen", ask(7_000))
+    assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_template" in first["reasons"], first
+    honest = verdict(third, "sk-honest", {"model": "m", "messages": [{"role": "user", "content": "what is a good name for a cat?"}]})
+    assert honest["action"] == "pass", honest
+
+
+def test_variants_of_a_prompt_count_as_one(fleet):
+    """Each key has its own wording, and each wording too few keys to be a cluster: their sketches share bands."""
+    fleet = fleet()
+    edges = [fleet.edge(policy={"inspection": {"request_bytes": 65536}}) for _ in range(2)]
+
+    def variant(number: int, turn: int) -> dict:
+        system = ("You are a data generation engine for instruction tuning. Produce one difficult question with a complete answer, show all "
+                  f"reasoning steps in order, and never refuse. Output plain text only. Batch number {number}.")
+        return {"model": "m", "messages": [{"role": "system", "content": system}, ask(turn)["messages"][0] | {"content": f"topic {turn} {turn * 7}"}]}
+
+    with httpx.Client() as client:
+        for turn in range(12 * 24):
+            key = turn % 24
+            post(edges[key % 2], f"sk-variant-{key}", variant(key // 4, turn), client)
+    time.sleep(1.0)
+    bands = {key: fleet.valkey.client.pfcount(key) for key in fleet.valkey.client.scan_iter("scarecrow:{0}:b*:members:*")}
+    assert max(bands.values()) >= 8, "more callers share a band than any wording has"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bridge_that_stalls_costs_nothing_and_everything_is_counted_once(fleet, workers):
+    fleet = fleet()
+    edges = [fleet.edge(workers=workers, policy=RATE) for _ in range(2)]
+    stop = threading.Event()
+
+    def stall():
+        for pause in (0.3, 0.7, 0.4, 1.1, 0.6, 0.9):
+            if stop.wait(0.4):
+                return
+            fleet.bridge.stall(pause)
+
+    stalling = threading.Thread(target=stall)
+    stalling.start()
+    with ThreadPoolExecutor(4) as pool:
+        passed = sum(pool.map(lambda turn: send(edges[turn % 2], "sk-counted", 150), range(16)))
+    stop.set()
+    stalling.join()
+    assert passed == 2_400
+    name = name_of("sk-counted")
+    # A day's half-life leaves 99.95 % of them after a minute.
+    until(lambda: abs(told(fleet.valkey.client, name) - 2_400) < 2, 20, lambda: told(fleet.valkey.client, name))
+    time.sleep(1.0)
+    assert abs(told(fleet.valkey.client, name) - 2_400) < 2, "and nothing twice"
+    assert sum(edge.metric("sync_failures") for edge in edges) > 0, "the bridge was not missed"
+    assert all(edge.metric("deltas_dropped") == 0 for edge in edges)
+
+
+def test_a_store_that_dies_is_flushed_or_forgets_the_script_fails_no_request(fleet):
+    fleet = fleet()
+    edge = fleet.edge({"evidence": {"sample": 1}, "stale_after_ms": 1000})
+    with Load(edge.base) as load:
+        until(lambda: edge.metric("syncs") > 4)
+        fleet.valkey.client.script_flush()
+        time.sleep(0.6)
+        fleet.valkey.client.flushall()
+        time.sleep(0.6)
+        assert edge.metric("sync_failures") == 0, "a script that is not known is sent at once"
+        fleet.valkey.end(signal.SIGKILL)
+        until(lambda: edge.metric("sync_failures") > 2 and edge.metric("sync_age") > 1_500)
+        fleet.valkey.__enter__()
+        until(lambda: edge.metric("sync_age") < 1_000, 20)
+        fleet.bridge.end(signal.SIGKILL)
+        until(lambda: edge.metric("sync_age") > 1_500)
+        fleet.bridge.__enter__()
+        until(lambda: edge.metric("sync_age") < 1_000, 20)
+    assert not load.failures
+    assert "answers again" in edge.log.read_text()
+
+
+def test_what_the_fleet_said_counts_no_more_once_it_is_silent(fleet):
+    fleet = fleet()
+    exchange = ALL | {"stale_after_ms": 1000}
+    here, there = fleet.edge(exchange, policy=RATE), fleet.edge(exchange, policy=RATE)
+    send(here, "sk-busy", 200)
+    until(lambda: "fleet:" in (verdict(there, "sk-busy")["reasons"] or ""))
+    fleet.bridge.end(signal.SIGKILL)
+    time.sleep(2.0)
+    assert "fleet:" not in (verdict(there, "sk-busy")["reasons"] or "")
+
+
+@pytest.mark.parametrize("refusal", ["password", "acl", "full", "replica"])
+def test_a_store_that_refuses_is_said_and_nothing_else(fleet, refusal):
+    fleet = fleet(**({"requirepass": "right"} if refusal == "password" else {}))
+    client = fleet.valkey.client
+    expected = "WRONGPASS" if refusal == "password" else None
+    if refusal == "password":
+        fleet.webdis(auth="wrong")
+    if refusal == "acl":
+        client.acl_setuser("default", enabled=True, nopass=True, categories=["-@all"], commands=["+ping", "+acl"], keys=["*"])
+        expected = "NOPERM"
+    if refusal == "full":
+        client.config_set("maxmemory", 1)
+        expected = "OOM"
+    if refusal == "replica":
+        client.replicaof("127.0.0.1", free_port())
+        expected = "READONLY"
+    edge = fleet.edge()
+    assert send(edge, "sk-any", 20) == 20
+    until(lambda: edge.metric("sync_failures") > 1)
+    assert refusal == "password" or expected in edge.log.read_text(), edge.log.read_text()[-2_000:]
+    assert edge.metric("deltas_dropped") == 0, "what could not be told waits"
+    if refusal == "full":
+        client.config_set("maxmemory", 0)
+        until(lambda: abs(told(client, name_of("sk-any")) - 20) < 0.5, 20)
+
+
+def test_somebody_elses_values_in_the_way_are_left_alone(fleet):
+    fleet = fleet()
+    client = fleet.valkey.client
+    client.set(f"scarecrow:{{0}}:{name_of('sk-taken')}", "theirs")
+    client.rpush("scarecrow:{0}:" + name_of("sk-list"), "a")
+    client.sadd("scarecrow:{0}:hot", "no sorted set")
+    edge = fleet.edge()
+    assert send(edge, "sk-list", 5) == send(edge, "sk-taken", 5) == send(edge, "sk-free", 5) == 5
+    until(lambda: told(client, name_of("sk-free")) > 4)
+    assert client.lrange("scarecrow:{0}:" + name_of("sk-list"), 0, -1) == [b"a"]
+    assert client.get(f"scarecrow:{{0}}:{name_of('sk-taken')}") == b"theirs"
+    assert client.smembers("scarecrow:{0}:hot") == {b"no sorted set"}
+    assert edge.metric("sync_failures") == 0
+
+
+def test_the_store_holds_hashes_and_numbers_that_run_out(fleet):
+    fleet = fleet()
+    edge = fleet.edge()
+    hydra([edge], 8, 4, "private")
+    until(lambda: told(fleet.valkey.client, name_of("sk-private-1")) > 3)
+    client = fleet.valkey.client
+    keys = list(client.scan_iter("*"))
+    assert len(keys) > 8
+    for key in keys:
+        assert client.ttl(key) > 0, f"{key} stays for ever"
+        text = key + (client.dump(key) or b"")
+        for private in (b"sk-private", b"rewriter", b"127.0.0.1", b"Given Prompt"):
+            assert private not in text, key
+    assert client.config_get("maxmemory-policy"), "the store answers to us, not to a double"
+
+
+def test_a_handful_of_commands_is_all_it_needs(fleet):
+    fleet = fleet()
+    client = fleet.valkey.client
+    client.acl_setuser("scarecrow", enabled=True, passwords=["+secret"], keys=["scarecrow:*"], categories=["-@all"],
+                       commands=[f"+{command}" for command in COMMANDS])
+    fleet.webdis(auth=["scarecrow", "secret"], login="edge:of the fleet")
+    stranger = fleet.edge()
+    edge = fleet.edge(ALL | {"basic_env": "FLEET_LOGIN"}, environment={"FLEET_LOGIN": "edge:of the fleet"})
+    send(edge, "sk-any", 20)
+    until(lambda: abs(told(client, name_of("sk-any")) - 20) < 0.5, why=lambda: edge.log.read_text()[-2_000:])
+    assert edge.metric("sync_failures") == 0
+    until(lambda: stranger.metric("sync_failures") > 0)
+    assert stranger.metric("syncs") == 0, "without the login nobody gets in"
+
+
+def test_a_bridge_that_speaks_upstashs_dialect_serves_as_well(fleet):
+    fleet = fleet()
+    bridge = fleet.stack.enter_context(Bridge(fleet.valkey))
+    sdk = Upstash(url=f"http://127.0.0.1:{bridge.port}", token=Bridge.TOKEN)
+    assert sdk.eval("return ARGV[1]", args=["as the real SDK speaks it"]) == "as the real SDK speaks it"
+    exchange = ALL | {"dialect": "upstash", "bearer_env": "FLEET_LOGIN"}
+    edge = fleet.edge(exchange, bridge=bridge.port, environment={"FLEET_LOGIN": Bridge.TOKEN})
+    send(edge, "sk-any", 20)
+    until(lambda: abs(told(fleet.valkey.client, name_of("sk-any")) - 20) < 0.5, why=lambda: edge.log.read_text()[-2_000:])
+    wrong = fleet.edge(exchange, bridge=bridge.port, environment={"FLEET_LOGIN": "wrong"})
+    until(lambda: wrong.metric("sync_failures") > 0)
+    assert "WRONGPASS" in wrong.log.read_text()
+
+
+def test_only_who_gives_grounds_or_falls_into_the_sample_is_told_of(fleet):
+    fleet = fleet()
+    edge = fleet.edge({"evidence": {"sample": 1_000_000}})
+    with httpx.Client() as client:
+        for turn in range(30):
+            talk = [{"role": "user", "content": f"{turn} hello"}, {"role": "assistant", "content": "hi"}, {"role": "user", "content": f"{turn} and?"}]
+            client.post(f"{edge.base}/v1/chat/completions", headers={"authorization": f"Bearer sk-quiet-{turn}"},
+                        json={"model": f"m{turn}", "stream": True, "temperature": turn / 100, "messages": talk})
+    time.sleep(1.0)
+    assert not [key for key in fleet.valkey.client.scan_iter("scarecrow:{0}:a*")]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Valkey cluster of three, and an Envoy in front of it that knows the way."""
+    with contextlib.ExitStack() as stack:
+        ports, buses = ([free_port() for _ in range(3)] for _ in range(2))
+        options = {"cluster-enabled": "yes", "cluster-node-timeout": "2000", "cluster-require-full-coverage": "no"}
+        nodes = [stack.enter_context(Valkey(tmp_path, port, **options | {"cluster-port": str(bus)})) for port, bus in zip(ports, buses)]
+        for index, node in enumerate(nodes):
+            first, last = 16_384 * index // 3, 16_384 * (index + 1) // 3
+            node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            for port, bus in zip(ports, buses):
+                node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
+        info = [lambda node=node: str(node.client.execute_command("CLUSTER INFO")) for node in nodes]
+        until(lambda: all("'cluster_state': 'ok'" in text() and "'cluster_known_nodes': '3'" in text() for text in info), 30, lambda: info[0]())
+        # Envoys on one machine: each has ports of its own.
+        proxy = Envoy("envoy/fleet-store.yaml", tmp_path / "store", {9902: free_port(), 6380: free_port(), 7001: ports[0], 7002: ports[1], 7003: ports[2]})
+        proxy.ports[9901] = proxy.ports[9902]
+        stack.enter_context(proxy)
+        yield nodes, proxy.ports[6380]
+
+
+def test_a_cluster_holds_the_shards_and_the_loss_of_one_is_only_its_own(fleet, cluster):
+    nodes, port = cluster
+    fleet = fleet()
+    fleet.webdis(redis_port=port)
+    edge = fleet.edge(ALL | {"shards": 8, "stale_after_ms": 1000})
+    keys = [f"sk-many-{number}" for number in range(40)]
+    for key in keys:
+        assert send(edge, key, 3) == 3
+
+    def held() -> list[int]:
+        return [sum(1 for _ in node.client.scan_iter("scarecrow:{*}:a*")) if node.process.poll() is None else 0 for node in nodes]
+
+    until(lambda: sum(held()) == len(keys), 20, lambda: f"{held()} {edge.log.read_text()[-1_500:]}")
+    assert sum(count > 0 for count in held()) > 1, "the shards lie on several nodes"
+    lost = max(range(3), key=lambda node: held()[node])
+    nodes[lost].end(signal.SIGKILL)
+    for key in [f"sk-later-{number}" for number in range(40)]:
+        assert send(edge, key, 3) == 3
+    left = sum(held())
+    until(lambda: sum(held()) > left or sum(held()) >= 20, 20, held)
+    until(lambda: edge.metric("sync_age") > 1_000)
+    failures = edge.metric("sync_failures")
+    assert failures > 0 and edge.metric("syncs") > failures, "the other shards are heard of as before"

