@@ -95,10 +95,15 @@ impl Engine {
         });
         let (inherited, header_order_changed) = self.groups(observation, &actor, sight, policy, now);
         let surroundings = Surroundings { inherited, header_order_changed, offers_same_tools };
-        let fleet = self.seen_by_fleet(observation, &actor, inherited, policy, now);
+        let fleet = if self.fleet.is_empty() {
+            SeenByFleet::default()
+        } else {
+            self.seen_by_fleet(observation, &actor, inherited, policy, now)
+        };
         self.judge(observation, &actor, &surroundings, &fleet, policy, now)
     }
 
+    #[inline(never)]
     fn seen_by_fleet(
         &self,
         observation: &Observation,
@@ -107,9 +112,6 @@ impl Engine {
         policy: &Policy,
         now: Time,
     ) -> SeenByFleet {
-        if self.fleet.is_empty() {
-            return SeenByFleet::default();
-        }
         let stale_after = policy.fleet.stale_after;
         let mut whole = None;
         for (link, id) in cluster::groups(&shared(observation)) {
@@ -123,6 +125,7 @@ impl Engine {
     }
 
     /// What the fleet adds to the score, if it knows anything.
+    #[inline(never)]
     fn reinforcement(
         observation: &Observation,
         actor: &Actor,

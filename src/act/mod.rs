@@ -25,8 +25,11 @@ pub struct Plan {
 /// allocated.
 #[must_use]
 pub fn plan(verdict: &Verdict, dialect: &Dialect, policy: &Policy) -> Plan {
-    if !policy.enforce || verdict.action == Action::Pass {
+    if !policy.enforce {
         return Plan::default();
+    }
+    if verdict.action == Action::Pass {
+        return Plan { headers: tag::cost(verdict, policy).into_iter().collect(), reply: None };
     }
     if verdict.action == Action::Reject {
         return Plan::answer(Reply::new(Refusal::Rejected, None, dialect, &policy.reject_message));

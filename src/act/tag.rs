@@ -14,9 +14,12 @@ pub const ADVICE: &str = "x-scarecrow-advice";
 /// What a route may match on.
 pub const ROUTE: &str = "x-scarecrow-route";
 
+/// What the request costs where rate limits count by it: 1 below the first step, from there on as much of the policy's most as the score is of 100.
+pub const COST: &str = "x-scarecrow-cost";
+
 /// Every header that the filter sends to the origin. An origin that copies request headers into its response must
 /// not hand these to the client.
-pub const ALL: [&str; 5] = [SCORE, ACTION, REASONS, ADVICE, ROUTE];
+pub const ALL: [&str; 6] = [SCORE, ACTION, REASONS, ADVICE, ROUTE, COST];
 
 /// The headers for a request that goes on. Each milder step adds its own: a throttled request that is within its
 /// rate is tagged and carries the advice, if both are configured. A score that is reached by loose evidence reroutes nobody.
@@ -34,5 +37,14 @@ pub fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)
     if is_taken(Action::Reroute) {
         headers.push((ROUTE, policy.reroute.to_string()));
     }
+    headers.extend(cost(verdict, policy));
     headers
+}
+
+/// What the request costs, where rate limits count by it. Every request that was scored says so: Envoy limits none whose cost it
+/// cannot read.
+pub fn cost(verdict: &Verdict, policy: &Policy) -> Option<(&'static str, String)> {
+    let share = if verdict.action == Action::Pass { 0.0 } else { verdict.score.value() / 100.0 };
+    let more = (policy.most_cost - 1.0) * share;
+    (policy.most_cost > 0.0).then(|| (COST, ((1.0 + more).round() as u32).to_string()))
 }

@@ -35,6 +35,8 @@ pub struct Policy {
     pub advice: Box<str>,
     /// The value of `x-scarecrow-route`.
     pub reroute: Box<str>,
+    /// What a request costs at a score of 100, where rate limits count by `x-scarecrow-cost`; 0 if none do.
+    pub most_cost: f32,
     /// Who is let through unscored.
     pub exempt: Exempt,
     /// Access-log fields for every verdict, not only from the first step on.
@@ -231,6 +233,7 @@ fn compile(raw: Filled<'_>, secret: &Secret) -> Policy {
         reject_message: raw.owned("reject.message"),
         advice: raw.owned("advise.value"),
         reroute: raw.owned("reroute.value"),
+        most_cost: raw.number("cost.most") as f32,
         exempt: exempt(raw.at("exempt")),
         log_all: raw.text("access_log") == "all",
         inspect_request_bytes: raw.whole("inspection.request_bytes"),

@@ -118,6 +118,13 @@ pub const FIELDS: &[Field] = &[
     field("advise.value", Type::Text(200), r#""hide-reasoning""#, "The value of `x-scarecrow-advice`."),
     field("reroute", Type::Object, "{}", "How a rerouted request is marked."),
     field("reroute.value", Type::Text(200), r#""suspect""#, "The value of `x-scarecrow-route`, for routes to match."),
+    field("cost", Type::Object, "{}", "What a request costs, for rate limits of Envoy's own that count by it."),
+    field(
+        "cost.most",
+        Type::Whole("units", 0, 1_000_000),
+        "0",
+        "The value of `x-scarecrow-cost` at a score of 100; at lower scores it is less in proportion, and below the first step 1. Every scored request bears it. 0: none does.",
+    ),
     field(
         "api",
         Type::Word(&["auto", "openai", "anthropic", "google", "bedrock", "cohere", "ollama"]),

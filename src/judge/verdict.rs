@@ -90,33 +90,37 @@ impl Reasons {
     /// Picks the strongest contributions, of what was seen here and of what the fleet adds.
     #[must_use]
     pub fn of(own: &Contributions, fleet: Option<&Reinforcement>, indicator: Option<Indicated>) -> Self {
-        let mut top: [Option<Reason>; 3] = [None; 3];
-        let reasons = |contributions: &Contributions, is_of_fleet| {
-            let contributions = *contributions;
-            FEATURES.iter().zip(contributions).map(move |(feature, contribution)| Reason {
-                feature: feature.name,
-                contribution,
-                is_of_fleet,
-            })
-        };
-        let all = reasons(own, false).chain(fleet.into_iter().flat_map(|fleet| {
-            let history = Reason { feature: HISTORY, contribution: fleet.history, is_of_fleet: true };
-            reasons(&fleet.contributions, true).chain([history])
-        }));
-        for reason in all.filter(|reason| reason.contribution >= Self::LEAST) {
-            let mut candidate = Some(reason);
-            for place in &mut top {
-                let stronger = match (&candidate, &*place) {
-                    (Some(new), Some(held)) => new.contribution > held.contribution,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                };
-                if stronger {
-                    std::mem::swap(place, &mut candidate);
-                }
+        let mut reasons = Self { indicator, own: [None; 3] };
+        reasons.add(own, false);
+        if let Some(fleet) = fleet {
+            reasons.add(&fleet.contributions, true);
+            reasons.consider(Reason { feature: HISTORY, contribution: fleet.history, is_of_fleet: true });
+        }
+        reasons
+    }
+
+    fn add(&mut self, contributions: &Contributions, is_of_fleet: bool) {
+        for (feature, &contribution) in FEATURES.iter().zip(contributions) {
+            self.consider(Reason { feature: feature.name, contribution, is_of_fleet });
+        }
+    }
+
+    #[inline]
+    fn consider(&mut self, reason: Reason) {
+        if reason.contribution < Self::LEAST {
+            return;
+        }
+        let mut candidate = Some(reason);
+        for place in &mut self.own {
+            let stronger = match (&candidate, &*place) {
+                (Some(new), Some(held)) => new.contribution > held.contribution,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if stronger {
+                std::mem::swap(place, &mut candidate);
             }
         }
-        Self { indicator, own: top }
     }
 
     /// The other reasons, strongest first.
