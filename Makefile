@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge demo-fleet serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -86,6 +86,9 @@ $(CURATOR)/installed: tests/demo/curator.txt
 
 demo: $(WASM) target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ## Run real clients, honest and harvesting, through a real Envoy
 	@$(PYTHON) -m demo
+
+demo-fleet: $(WASM) target/release/scarecrow $(VENV)/installed ## Split a campaign over two Envoys that share a memory with a third (needs webdis)
+	@$(PYTHON) -m demo.fleet
 
 serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
 	@$(PYTHON) -m demo --serve

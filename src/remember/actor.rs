@@ -48,6 +48,7 @@ record! {
         actor.waits.forget_open_wait();
         actor.debt = Debt::default();
     },
+    follow: |_, _| {},
     worth: |actor, now| worth_of_evidence(actor.suspicion.evidence, now.seconds_since(actor.last_seen))
 }
 

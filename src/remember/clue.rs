@@ -143,6 +143,7 @@ record! {
         sureness: Daily,
     }
     stepped: |_| {},
+    follow: |_, _| {},
     worth: |clue, _| clue.suspects.count() as u32
 }
 

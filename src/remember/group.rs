@@ -39,6 +39,8 @@ record! {
         header_order: u32,
     }
     stepped: |_| {},
+    // Each question is compared with the one before it, whoever was told of that.
+    follow: |group, before| group.likeness.last = before.likeness.last,
     worth: |group, now| {
         // A group of one is nothing that is shared: it goes first. Prompts that nobody repeats are the most of all.
         let shared = u32::from(group.members.count() > 1.5);

@@ -90,7 +90,7 @@ fn note(tie: Tie, news: &mut News) {
     }
 }
 
-/// Changes a record in a table, and in the news if they are kept.
+/// Changes a record in a table, and in the news if they are kept. What is new is seen in the light of what is remembered.
 fn change<'t, R: Record>(
     table: &'t mut Table<R>,
     news: Option<(&mut HashMap<u64, R, RandomState>, &mut u64)>,
@@ -98,19 +98,20 @@ fn change<'t, R: Record>(
     now: Time,
     change: impl Fn(&mut R),
 ) -> &'t R {
+    let remembered = table.entry(id, now);
     if let Some((news, lost)) = news {
         if news.len() >= MOST_NEWS && !news.contains_key(&id) {
             *lost += 1;
         } else {
             let record = news.entry(id).or_default();
             record.stand_at(now);
+            record.follow(remembered);
             change(record);
         }
     }
-    let record = table.entry(id, now);
-    record.stand_at(now);
-    change(record);
-    record
+    remembered.stand_at(now);
+    change(remembered);
+    remembered
 }
 
 impl Memory {
@@ -258,5 +259,30 @@ impl Memory {
             insertions: actors.insertions + groups.insertions,
             evictions: actors.evictions + groups.evictions,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remember::group::Member;
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+
+    #[test]
+    fn however_often_news_are_told_questions_are_compared_with_those_before() {
+        let mut memory = Memory::new(512, RandomState::with_seeds(1, 2, 3, 4));
+        memory.keep_news();
+        let mut told = Group::default();
+        for turn in 0..200u64 {
+            let now = START.plus_seconds(turn as f64);
+            let member = Member { id: turn % 8, openings: 9.0, opens: true, interval: Some(8.0), ..Member::default() };
+            memory.change_group(7, now, |group| group.request(now, &member));
+            told.merge(&memory.take_news().groups[&7]);
+        }
+        let seen = memory.groups().get(7).unwrap();
+        let rounded = |group: &Group| group.likeness.variances().map(|(a, b)| ((a * 1e4).round(), (b * 1e4).round()));
+        assert!(seen.likeness.variances().is_some());
+        assert_eq!(rounded(&told), rounded(seen));
     }
 }

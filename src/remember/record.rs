@@ -11,6 +11,8 @@ pub(super) const STEP: f64 = 5.0;
 pub trait Record: Copy + Default {
     /// Lets time go by, so that everything that decays stands at `now`.
     fn stand_at(&mut self, now: Time);
+    /// Takes up what is to come where `before` left off, without what that counts.
+    fn follow(&mut self, before: &Self);
     /// Adds what another worker or host remembers of the same principal.
     fn merge(&mut self, other: &Self);
     /// When the principal was last seen.
@@ -26,7 +28,7 @@ pub trait Record: Copy + Default {
 /// Declares a record by its parts: how it ages, merges and is written follows from them.
 macro_rules! record {
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$part_doc:meta])* $part:ident: $type:ty,)* }
-     stepped: $stepped:expr, worth: $worth:expr) => {
+     stepped: $stepped:expr, follow: $follow:expr, worth: $worth:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
         pub struct $name {
@@ -73,6 +75,11 @@ macro_rules! record {
                 $(self.$part.merge(&other.$part);)*
                 self.last_seen = latest;
                 self.first_seen = self.first_seen.min(other.first_seen);
+            }
+
+            fn follow(&mut self, before: &Self) {
+                let follow: fn(&mut Self, &Self) = $follow;
+                follow(self, before);
             }
 
             fn last_seen(&self) -> Time {
