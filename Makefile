@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge demo-fleet serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
+.PHONY: help wasm edge demo demo-edge demo-fleet serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-fleet bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -137,6 +137,9 @@ count: ## Count the engine's instructions, and fail where a step takes more than
 
 bench-sharing: $(WASM) $(VENV)/installed ## Measure what a feed of a million indicators takes in a real Envoy
 	@$(PYTHON) -m bench.sharing $(BENCH)
+
+bench-fleet: $(WASM) target/release/scarecrow $(VENV)/installed ## Measure one memory for a fleet: how soon it knows, what it costs (needs webdis, h2load)
+	@$(PYTHON) -m bench.fleet $(BENCH)
 
 bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
 	@$(PYTHON) -m bench.scan $(BENCH)

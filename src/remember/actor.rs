@@ -111,7 +111,6 @@ impl Actor {
     pub fn with_fleet(&self, fleet: &Self) -> Self {
         let mut whole = *self;
         whole.requests.raise(&fleet.requests);
-        whole.output.raise(&fleet.output);
         whole.openings.0 = whole.openings.0.max(fleet.openings.0);
         whole.networks.merge(&fleet.networks);
         whole

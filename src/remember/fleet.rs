@@ -31,12 +31,11 @@ pub trait Told: Record {
 }
 
 impl Told for Actor {
-    const SUMS: usize = 10;
+    const SUMS: usize = 7;
 
     fn sums(&self) -> Vec<f32> {
         let Suspicion { evidence, loose } = self.suspicion;
-        let rates = self.requests.0.into_iter().chain(self.output.0);
-        rates.chain([self.openings.0, evidence.weighted, evidence.weight, loose]).collect()
+        self.requests.0.into_iter().chain([self.openings.0, evidence.weighted, evidence.weight, loose]).collect()
     }
 
     fn places(&self) -> Vec<Places> {
@@ -50,7 +49,6 @@ impl Told for Actor {
             first_seen: now,
             last_seen: now,
             requests: Rates([next(), next(), next()]),
-            output: Rates([next(), next(), next()]),
             openings: Daily(next()),
             suspicion: Suspicion { evidence: Evidence { weighted: next(), weight: next() }, loose: next() },
             networks: Few::of(places.first().copied().unwrap_or_default(), now),

@@ -54,8 +54,9 @@ def fleet(tmp_path):
         yield lambda **options: Fleet(tmp_path, stack, **options)
 
 
-def post(edge: Edge, key: str, body: dict, client=httpx) -> httpx.Response:
-    return client.post(f"{edge.base}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=10)
+def post(edge: Edge, key: str, body: dict, client=httpx, headers: dict | None = None) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"} | (headers or {})
+    return client.post(f"{edge.base}/v1/chat/completions", json=body, headers=headers, timeout=10)
 
 
 def send(edge: Edge, key: str, requests: int) -> int:
@@ -75,10 +76,10 @@ def name_of(key: str) -> str:
     return "a" + hashed(key).split(":")[1]
 
 
-def verdict(edge: Edge, key: str, body: dict | None = None) -> dict:
+def verdict(edge: Edge, key: str, body: dict | None = None, headers: dict | None = None) -> dict:
     """A request's line in the access log."""
     before = len(edge.access_log())
-    post(edge, key, body or {"model": "m", "messages": [{"role": "user", "content": "hello"}]})
+    post(edge, key, body or {"model": "m", "messages": [{"role": "user", "content": "hello"}]}, headers=headers)
     until(lambda: len(edge.access_log()) > before)
     return edge.access_log()[-1]
 
@@ -109,8 +110,11 @@ def test_a_campaign_split_over_two_envoys_is_known_at_a_third_at_its_first_reque
     time.sleep(1.0)
     first = verdict(third, "sk-never-seen", ask(7_000))
     assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_template" in first["reasons"], first
-    honest = verdict(third, "sk-honest", {"model": "m", "messages": [{"role": "user", "content": "what is a good name for a cat?"}]})
-    assert honest["action"] == "pass", honest
+    # Of another network, with other software and other options: nothing that a campaign could bring upon it.
+    own = {"user-agent": "acme-chat/3", "x-forwarded-for": "198.51.100.7", "x-request-source": "app"}
+    talk = {"model": "m", "stream": True, "messages": [{"role": "system", "content": "be kind"}, {"role": "user", "content": "a name for a cat?"}]}
+    honest = verdict(third, "sk-honest", talk, own)
+    assert honest["action"] == "pass" and "fleet:" not in (honest["reasons"] or ""), honest
 
 
 def test_variants_of_a_prompt_count_as_one(fleet):

@@ -105,40 +105,42 @@ pub struct Header {
 /// Writes a batch. What was seen is told as of now, so that what waited has faded as it would have there.
 #[must_use]
 pub fn write(header: &Header, entries: &[Entry], now: Time) -> String {
-    let Header { source, sequence, cursor, most_hot, lifetime } = header;
-    let mut text = format!("[\"{source:016x}\",{sequence},{cursor:.6},{most_hot},{lifetime},[");
-    for (index, entry) in entries.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{comma}[\"{}\",{},", entry.name, u8::from(entry.is_hot));
-        match &entry.seen {
-            Seen::Nothing => text.push_str("[],[]"),
-            Seen::Actor(actor) => write_record(actor, now, &mut text),
-            Seen::Group(group) => write_record(group, now, &mut text),
+    let (mut sums, mut places) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.seen {
+            Seen::Nothing => {}
+            Seen::Actor(actor) => tell(actor, now, &mut sums, &mut places),
+            Seen::Group(group) => tell(group, now, &mut sums, &mut places),
         }
-        text.push(',');
-        write_list(entry.members.iter(), &mut text, |member, text| write!(text, "\"{member:016x}\""));
-        text.push(']');
     }
-    text.push_str("]]");
+    let mark = |entry: &Entry| u8::from(entry.is_hot) + 2 * u8::from(entry.seen != Seen::Nothing);
+    let Header { source, sequence, cursor, most_hot, lifetime } = header;
+    let mut text = format!("[\"{source:016x}\",{sequence},{cursor:.6},{most_hot},{lifetime}");
+    write_list(&mut text, entries, |entry, text| write!(text, "\"{}\"", entry.name));
+    write_list(&mut text, entries, |entry, text| write!(text, "{}", mark(entry)));
+    write_list(&mut text, &sums, |sum, text| write!(text, "{sum}"));
+    write_list(&mut text, &places, |half, text| write!(text, "{half}"));
+    write_list(&mut text, entries, |entry, text| write!(text, "{}", entry.members.len()));
+    let members: Vec<u64> = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
+    write_list(&mut text, &members, |member, text| write!(text, "\"{member:016x}\""));
+    text.push(']');
     text
 }
 
-fn write_record<R: Told>(record: &R, now: Time, text: &mut String) {
-    let mut record = *record;
+fn tell<R: Told>(mut record: R, now: Time, sums: &mut Vec<f32>, places: &mut Vec<u32>) {
     record.stand_at(now);
-    write_list(record.sums().iter(), text, |sum, text| write!(text, "{sum}"));
-    text.push(',');
-    let places = record.places();
-    write_list(places.iter().flat_map(|places| places.halves()), text, |half, text| write!(text, "{half}"));
+    sums.extend(record.sums());
+    places.extend(record.places().iter().flat_map(|places| places.halves()));
 }
 
-fn write_list<T>(items: impl Iterator<Item = T>, text: &mut String, each: impl Fn(T, &mut String) -> fmt::Result) {
-    text.push('[');
-    for (index, item) in items.enumerate() {
+/// Writes one more element: a list.
+fn write_list<T>(text: &mut String, items: &[T], each: impl Fn(&T, &mut String) -> fmt::Result) {
+    text.push_str(",[");
+    for (index, item) in items.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
+        // Writing to a String cannot fail.
         let _ = each(item, text);
     }
     text.push(']');
@@ -169,7 +171,7 @@ pub struct Reply {
 }
 
 /// Sums larger than this are none of ours.
-const LARGEST: f64 = 1e13;
+const LARGEST: f64 = 1e16;
 /// Records in a reply that are read: a batch, and as many nominated.
 const MOST: usize = 2_048;
 
@@ -186,14 +188,15 @@ impl Reply {
 
 fn read_record(value: &Value) -> Option<Remembered> {
     let [name, sums, places, members] = value.as_array()?.as_slice() else { return None };
-    let number = |value: &Value| value.as_f64().filter(|number| number.abs() <= LARGEST).map(|number| number as f32);
+    let number = |value: &Value| value.as_f64().filter(|number| number.abs() <= LARGEST);
+    let sum = |value: &Value| number(value).map(|thousandths| (thousandths / 1e3) as f32);
     let halves: Option<Vec<u32>> =
         places.as_array()?.iter().map(|half| half.as_u64().and_then(|half| u32::try_from(half).ok())).collect();
     Some(Remembered {
         name: Name::parse(name.as_str()?)?,
-        sums: sums.as_array()?.iter().map(number).collect::<Option<_>>()?,
+        sums: sums.as_array()?.iter().map(sum).collect::<Option<_>>()?,
         places: halves?.as_chunks::<2>().0.iter().map(|halves| Places::of(*halves)).collect(),
-        members: number(members)?,
+        members: number(members)? as f32,
     })
 }
 
@@ -201,6 +204,7 @@ fn read_record(value: &Value) -> Option<Remembered> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     const NOW: Time = Time(1_700_000_000_000_000_000);
     const HEADER: Header = Header { source: 7, sequence: 3, cursor: 1.5, most_hot: 100, lifetime: 86_400 };
@@ -216,17 +220,18 @@ mod tests {
         let text = write(&HEADER, &entries, NOW.plus_seconds(60.0));
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value[0], "0000000000000007");
-        assert_eq!(value[5][0][0], "a0000000000000001");
-        assert_eq!(value[5][0][2][0], 0.5, "half of a request is left after a minute");
-        assert_eq!(value[5][0][2].as_array().map(Vec::len), Some(Actor::SUMS));
-        let band = r#"["b0000000000000002",1,[],[],["0000000000000001","00000000000000ff"]]"#;
-        assert_eq!(value[5][1].to_string(), band);
+        assert_eq!(value[5], json!(["a0000000000000001", "b0000000000000002"]));
+        assert_eq!(value[6], json!([2, 1]), "one has sums, the other is nominated");
+        assert_eq!(value[7][0], 0.5, "half of a request is left after a minute");
+        assert_eq!(value[7].as_array().map(Vec::len), Some(Actor::SUMS));
+        assert_eq!(value[9], json!([0, 2]));
+        assert_eq!(value[10], json!(["0000000000000001", "00000000000000ff"]));
     }
 
     #[test]
     fn a_reply_reads_and_nonsense_in_it_is_left_out() {
         let reply = Reply::read(
-            r#"[10.5,1,9.25,[["g0000000000000001",[1,2.5],[3,4,5,6],7],0,["x",[],[],0]],[["a0000000000000002",[1e99],[],0]]]"#,
+            r#"[10.5,1,9.25,[["g0000000000000001",[1000,2500],[3,4,5,6],7],0,["x",[],[],0]],[["a0000000000000002",[1e99],[],0]]]"#,
         );
         let places = vec![Places::of([3, 4]), Places::of([5, 6])];
         let group = Remembered { name: Name::Group(1), sums: vec![1.0, 2.5], places, members: 7.0 };

@@ -1,15 +1,17 @@
 -- Adds a batch of deltas to what the fleet remembers, and answers with what it remembers now.
 --
 -- KEYS[1]  the shard, <prefix>:{<number>}. Every key used here begins with it, so that all lie in one slot of a cluster.
--- ARGV[1]  JSON: [source, sequence, cursor, most hot, seconds to live, entries]; an entry is [name, hot, sums, places, members].
+-- ARGV[1]  JSON: [source, sequence, cursor, most hot, seconds to live, names, marks, sums, places, counts, members]: of each name a
+--          mark (1: nominated, 2: it has sums and places) and a count of members; sums, places and members of all in a row.
 --          A batch that a source sends again, because no answer came, is not added again.
--- Returns  JSON: [time, added, cursor, a record for each entry, hot records]; a record is [name, sums, places, members],
---          or 0 where nothing is known.
+-- Returns  JSON: [time, added, cursor, records of the names, hot records]; a record is [name, sums, places, members], or 0 where
+--          nothing is known; sums are in thousandths.
 --
 -- A name is a kind and a hash. Sums fade by half in a minute, an hour or a day; places are sets of 32 bits each and members are
 -- counted by HyperLogLog, both of half a day to a day. All times are the engine's: clocks of hosts do not matter.
 local shard = KEYS[1]
-local source, sequence, cursor, most, lifetime, entries = unpack(cjson.decode(ARGV[1]))
+local source, sequence, cursor, most, lifetime, names, marks, all_sums, all_places, counts, all_members =
+  unpack(cjson.decode(ARGV[1]))
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local HALF_DAY = 43200
@@ -17,7 +19,7 @@ local span = math.floor(now / HALF_DAY)
 
 -- The horizon of each sum, by kind: 1 a minute, 2 an hour, 3 a day. Bands have members only.
 local LAYOUT = {
-  a = {1, 2, 3, 1, 2, 3, 3, 3, 3, 3},
+  a = {1, 2, 3, 3, 3, 3, 3},
   g = {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3},
   b = {},
 }
@@ -26,74 +28,94 @@ local RECENT = 64
 -- What no honest sum reaches.
 local LARGEST = 1e13
 
+-- How a record is stored: when its sums stood, the half day of its places, the sums, the places of this half day and the one before.
+-- Its size tells it from what others may have stored under its name. PLACES: how many numbers its places take.
+local PLACES = {a = 2, g = 4, b = 0}
+local FORM, SIZE = {}, {}
+for kind, layout in pairs(LAYOUT) do
+  FORM[kind] = '<dd' .. string.rep('f', #layout) .. string.rep('I', 2 * PLACES[kind])
+  SIZE[kind] = struct.size(FORM[kind])
+end
+
 local function text(reply)
   return type(reply) == 'string' and reply or nil
 end
 
 -- What is stored under a name. Anything else that stands there is somebody else's, and stays.
-local function recall(key)
+local function recall(key, kind)
   local packed = redis.call('GET', key)
-  if not packed then
-    return {now, span, {}, {}, {}}
+  if packed then
+    assert(#packed == SIZE[kind])
+    return {struct.unpack(FORM[kind], packed)}
   end
-  local record = cmsgpack.unpack(packed)
-  assert(type(record) == 'table' and type(record[1]) == 'number' and type(record[3]) == 'table')
+  local record = {now, span}
+  for i = 1, #LAYOUT[kind] + 2 * PLACES[kind] do
+    record[2 + i] = 0
+  end
   return record
 end
 
-local function merged(key, layout, sums, places)
-  local time, seen, before_sums, here, before = unpack(recall(key))
-  local elapsed = math.max(0, now - time)
-  local left = {2 ^ (-elapsed / 60), 2 ^ (-elapsed / 3600), 2 ^ (-elapsed / 86400)}
-  local total = {}
-  for i, horizon in ipairs(layout) do
-    local sum = (before_sums[i] or 0) * left[horizon] + (sums[i] or 0)
-    total[i] = math.abs(sum) <= LARGEST and sum or 0
+-- Tables that are used again for each record: most of the time would go into making and sweeping new ones.
+local left, both, written = {}, {}, {}
+
+-- Lets a record fade, and adds what was seen if it is given: sums after `s` and places after `p` in their rows.
+local function merge(record, kind, s, p)
+  local layout, places = LAYOUT[kind], PLACES[kind]
+  local elapsed = math.max(0, now - record[1])
+  left[1], left[2], left[3] = 2 ^ (-elapsed / 60), 2 ^ (-elapsed / 3600), 2 ^ (-elapsed / 86400)
+  for i = 1, #layout do
+    local sum = record[2 + i] * left[layout[i]] + (s and all_sums[s + i] or 0)
+    record[2 + i] = math.abs(sum) <= LARGEST and sum or 0
   end
-  if seen ~= span then
-    here, before = {}, seen == span - 1 and here or {}
+  for i = 1, places do
+    local here = 2 + #layout + i
+    local before = here + places
+    if record[2] ~= span then
+      record[before] = record[2] == span - 1 and record[here] or 0
+      record[here] = 0
+    end
+    if p then
+      record[here] = bit.bor(record[here], all_places[p + i]) % 4294967296
+    end
+    both[i] = bit.bor(record[here], record[before]) % 4294967296
   end
-  for i, bits in ipairs(places) do
-    here[i] = bit.bor(here[i] or 0, bits)
+  record[1], record[2] = now, span
+  if kind == 'g' and record[13] > RECENT then
+    record[13], record[14] = RECENT, record[14] * RECENT / record[13]
   end
-  return total, here, before
 end
 
 -- Members of this half day and the one before: each is noted for both half days in which it counts, so that one key has all.
-local function count(key, members)
+local function count(key, first, last)
   local current = key .. ':' .. span
-  if #members > 0 then
+  if first <= last then
     for _, members_key in ipairs({current, key .. ':' .. (span + 1)}) do
-      redis.call('PFADD', members_key, unpack(members))
-      redis.call('EXPIRE', members_key, 2 * HALF_DAY)
+      if redis.call('PFADD', members_key, unpack(all_members, first, last)) == 1 then
+        redis.call('EXPIRE', members_key, 2 * HALF_DAY)
+      end
     end
   end
   return redis.call('PFCOUNT', current)
 end
 
-local function numbers(list, form)
-  local written = {}
-  for i, number in ipairs(list) do
-    written[i] = string.format(form, number)
+-- Adds what was seen, where it is given, and returns the record as it is then.
+local function update(name, kind, s, p, first, last)
+  local key = shard .. ':' .. name
+  local members = kind == 'a' and 0 or count(key .. ':members', first, last)
+  if kind == 'b' then
+    return '["' .. name .. '",[],[],' .. members .. ']'
   end
-  return '[' .. table.concat(written, ',') .. ']'
-end
-
-local function update(name, sums, places, members)
-  local key, kind = shard .. ':' .. name, string.sub(name, 1, 1)
-  local total, here, before = merged(key, LAYOUT[kind], sums, places)
-  if kind == 'g' and total[11] > RECENT then
-    total[11], total[12] = RECENT, total[12] * RECENT / total[11]
+  local record = recall(key, kind)
+  merge(record, kind, s, p)
+  if s then
+    redis.call('SET', key, struct.pack(FORM[kind], unpack(record)), 'EX', lifetime)
   end
-  if #sums > 0 then
-    redis.call('SET', key, cmsgpack.pack({now, span, total, here, before}), 'EX', lifetime)
+  -- Whole numbers are written in half the time.
+  local length = #LAYOUT[kind]
+  for i = 1, length do
+    written[i] = math.floor(record[2 + i] * 1000 + 0.5)
   end
-  local both = {}
-  for i = 1, math.max(#here, #before) do
-    both[i] = bit.bor(here[i] or 0, before[i] or 0) % 4294967296
-  end
-  local counted = kind == 'a' and 0 or count(key .. ':members', members)
-  return '["' .. name .. '",' .. numbers(total, '%.6g') .. ',' .. numbers(both, '%.0f') .. ',' .. counted .. ']'
+  return '["' .. name .. '",[' .. table.concat(written, ',', 1, length) .. '],[' .. table.concat(both, ',', 1, PLACES[kind]) .. '],' .. members .. ']'
 end
 
 -- The first write: an engine that takes none fails here, before anything was added.
@@ -105,12 +127,19 @@ if is_new then
 end
 
 local records, hot_key = {}, shard .. ':hot'
-for i, entry in ipairs(entries) do
-  local name, hot, sums, places, members = unpack(entry)
+local s, p, m = 0, 0, 0
+for i, name in ipairs(names) do
+  local kind, mark, members = string.sub(name, 1, 1), marks[i], counts[i]
+  local has_sums = mark >= 2
+  local is_added = is_new and has_sums
   -- Where somebody else's value stands in the way, this one is not known.
-  local ok, record = pcall(update, name, is_new and sums or {}, is_new and places or {}, is_new and members or {})
+  local ok, record = pcall(update, name, kind, is_added and s, is_added and p, m + 1, is_new and m + members or m)
   records[i] = ok and record or '0'
-  if is_new and hot > 0 then
+  if has_sums then
+    s, p = s + #LAYOUT[kind], p + PLACES[kind]
+  end
+  m = m + members
+  if is_new and mark % 2 == 1 then
     local told = tonumber(text(redis.pcall('ZSCORE', hot_key, name)) or 0)
     if now < told or now - told > 1 then
       -- No two at the same time, so that a cursor can stand between them.
@@ -129,7 +158,7 @@ local hot = {}
 local found = redis.pcall('ZRANGEBYSCORE', hot_key, string.format('(%.6f', cursor), '+inf', 'WITHSCORES', 'LIMIT', 0, most)
 for i = 1, found.err and 0 or #found, 2 do
   cursor = tonumber(found[i + 1])
-  local ok, record = pcall(update, found[i], {}, {}, {})
+  local ok, record = pcall(update, found[i], string.sub(found[i], 1, 1), nil, nil, 1, 0)
   if ok then
     hot[#hot + 1] = record
   end

@@ -29,7 +29,7 @@ pub use settings::Settings;
 /// What runs in the store: the only thing of ours there.
 pub const SCRIPT: &str = include_str!("exchange.lua");
 /// The SHA-1 of [`SCRIPT`], by which stores know a script they have seen.
-pub const SCRIPT_HASH: &str = "86725ec162069997f2efab76a2cd2a03f121a7c5";
+pub const SCRIPT_HASH: &str = "e438bc349db40c3e9bd23b4934f50bb954b157fe";
 
 #[cfg(test)]
 mod tests {

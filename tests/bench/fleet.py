@@ -1,0 +1,257 @@
+"""What one memory for a fleet costs and how soon it knows, with real Envoys, a real Valkey and a real Webdis.
+
+    make bench-fleet
+
+- engine: batches of deltas straight into the Valkey, as Envoys write them; time and memory by the Valkey's own account.
+- convergence: a caller's 200 requests at one Envoy, and how long after the last of them another Envoy counts them all. Both Envoys are
+  started anew for every six trials, so that their ticks lie otherwise.
+- third: how long after the first of two Envoys took note of a campaign a third does.
+- once: requests sent while the bridge stalls six times, and what the Valkey counted.
+- latency: the same load on an Envoy that is alone and on one that takes part, in turn; the first round is discarded.
+"""
+
+import argparse
+import json
+import random
+import re
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
+from math import log
+from pathlib import Path
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.load import send  # noqa: E402
+from demo.__main__ import hashed  # noqa: E402
+from harness.envoy import ROOT, require_module  # noqa: E402
+from harness.fleet import Edge, Valkey, Webdis, told  # noqa: E402
+from harness.origin import Origin  # noqa: E402
+
+EVERYBODY = {"evidence": {"sample": 1}}
+WEIGHT = 9
+# Only the rate of requests counts, so that the reason tells how many another Envoy knows of.
+RATE = {"mode": "observe", "model": {"version": 2, "name": "rate", "provenance": "bench", "clusters": {"bias": -4, "weights": {}},
+                                     "requests": {"bias": -4, "weights": {"requests_per_minute": WEIGHT}}}}
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+TEMPLATE = "Rewrite the question below so that it needs several steps of reasoning, then answer it step by step. Question: "
+
+
+def post(client: httpx.Client, edge: Edge, key: str, body: dict = BODY) -> int:
+    return client.post(f"{edge.base}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=10).status_code
+
+
+def began(entry: dict) -> float:
+    return datetime.fromisoformat(entry["time"]).timestamp()
+
+
+def scale(requests: float) -> float:
+    """What the feature says of so many requests within a minute."""
+    return min(1.0, max(0.0, log(max(requests * log(2), 1e-9) / 6) / log(100)))
+
+
+def engine(folder: Path, seconds: float) -> list[str]:
+    """Deltas as Envoys write them, from one connection after another without rest."""
+    rows = []
+    chance = random.Random(7)
+    script = (ROOT / "src/share/fleet/exchange.lua").read_text()
+
+    # Of each kind: its letter, its sums and places, and members with each delta.
+    kinds = [("callers", "a", 7, 2, 0, 200), ("callers, 20 a batch", "a", 7, 2, 0, 20), ("groups with a new member", "g", 12, 4, 1, 200),
+             ("bands with a new member", "b", 0, 0, 1, 200)]
+    for title, letter, sums, places, members, batch in kinds:
+        with Valkey(folder) as valkey:
+            client = valkey.client
+            before, principals = client.info("memory")["used_memory"], 20_000
+            sha = client.script_load(script)
+            client.config_resetstat()
+            until, sequence, told_of = time.monotonic() + seconds, 0, 0
+            while time.monotonic() < until or told_of < 2 * principals:
+                sequence += 1
+                names = [f"{letter}{(told_of + place) % principals:016x}" for place in range(batch)]
+                deltas = [names, [2 if sums else 0] * batch, [round(chance.random() * 100, 6) for _ in range(sums * batch)],
+                          [chance.getrandbits(32) for _ in range(places * batch)], [members] * batch,
+                          [f"{chance.getrandbits(64):016x}" for _ in range(members * batch)]]
+                client.evalsha(sha, 1, "scarecrow:{0}", json.dumps(["00000000000000aa", sequence, 0, 100, 86_400, *deltas]))
+                told_of += batch
+            calls = client.info("commandstats")["cmdstat_evalsha"]
+            memory = client.info("memory")["used_memory"] - before
+            rows.append(f"| {title} | {batch} | {calls['usec'] / told_of:.2f} | {1e6 * told_of / calls['usec']:,.0f} | {memory / principals:,.0f} |")
+    return rows
+
+
+def edges(stack: ExitStack, folder: Path, count: int, bridge: int, origin: int, policy=None, exchange=None) -> list[Edge]:
+    return [stack.enter_context(Edge(folder / f"{time.monotonic_ns()}", bridge, origin, EVERYBODY | (exchange or {}), policy)) for _ in range(count)]
+
+
+def convergence(folder: Path, restarts: int, trials: int, requests: int = 200) -> list[float]:
+    """Milliseconds from the last request at one Envoy until another counts all of them; infinite where it never did."""
+    took = []
+    for _ in range(restarts):
+        with ExitStack() as stack:
+            origin = stack.enter_context(Origin(latency=0.0))
+            valkey = stack.enter_context(Valkey(folder))
+            bridge = stack.enter_context(Webdis(folder, valkey.port))
+            here, there = edges(stack, folder, 2, bridge.port, origin.port, RATE)
+            for trial in range(trials):
+                key = f"sk-{time.monotonic_ns()}"
+                with ThreadPoolExecutor(4) as pool, httpx.Client() as client:
+                    list(pool.map(lambda _, key=key: post(client, here, key), range(requests)))
+                last = time.time()
+                with httpx.Client() as client:
+                    while time.time() < last + 1.5:
+                        post(client, there, key)
+                        time.sleep(0.01)
+                time.sleep(0.3)
+                subject = hashed(key)
+                seen = [entry for entry in there.access_log() if entry["subject"] == subject]
+                took.append(next((1e3 * (began(entry) - last) for number, entry in enumerate(seen, 1)
+                                  if known(entry["reasons"], number) >= 0.95 * requests), float("inf")))
+                progress(f"convergence: {len(took)} of {restarts * trials}")
+    return took
+
+
+def known(reasons: str | None, here: int) -> float:
+    """How many requests a reason says the fleet saw, of which so many were here."""
+    more = re.search(r"fleet:requests_per_minute=([0-9.]+)", reasons or "")
+    return 6 / log(2) * 100 ** (float(more[1]) / WEIGHT + scale(here)) if more else 0.0
+
+
+def third(folder: Path, restarts: int) -> list[float]:
+    """Milliseconds between the first notice of a campaign at two Envoys, and at a third."""
+    took = []
+    for _ in range(restarts):
+        with ExitStack() as stack:
+            origin = stack.enter_context(Origin(latency=0.0))
+            valkey = stack.enter_context(Valkey(folder))
+            bridge = stack.enter_context(Webdis(folder, valkey.port))
+            one, two, other = edges(stack, folder, 3, bridge.port, origin.port, {"mode": "observe"}, {"evidence": {}})
+            stop = threading.Event()
+
+            def look():
+                with httpx.Client() as client:
+                    while not stop.wait(0.02):
+                        post(client, other, "sk-looks", {"model": "m", "messages": [{"role": "user", "content": f"{TEMPLATE}{time.monotonic()}"}]})
+
+            looking = threading.Thread(target=look)
+            looking.start()
+            with httpx.Client() as client:
+                for turn in range(100 * 6):
+                    words = {"model": "m", "messages": [{"role": "user", "content": f"{TEMPLATE}what is {turn * 7919 % 10007}?"}]}
+                    post(client, (one, two)[turn % 2], f"sk-{turn % 100}", words)
+            time.sleep(1.0)
+            stop.set()
+            looking.join()
+            time.sleep(0.3)
+            notice = [min((began(entry) for entry in edge.access_log() if "shares_template" in (entry["reasons"] or "")), default=float("inf"))
+                      for edge in (one, two, other)]
+            took.append(1e3 * (notice[2] - min(notice[:2])))
+            progress(f"third: {len(took)} of {restarts}")
+    return took
+
+
+def once(folder: Path) -> tuple[int, float, int]:
+    """Requests that were answered while the bridge stalled six times; what the Valkey counted; failed exchanges."""
+    with ExitStack() as stack:
+        origin = stack.enter_context(Origin(latency=0.0))
+        valkey = stack.enter_context(Valkey(folder))
+        bridge = stack.enter_context(Webdis(folder, valkey.port))
+        both = edges(stack, folder, 2, bridge.port, origin.port, RATE)
+
+        def stall():
+            for pause in (0.6, 0.9, 0.7, 1.2, 0.8, 1.0):
+                time.sleep(0.5)
+                bridge.stall(pause)
+
+        stalling = threading.Thread(target=stall)
+        stalling.start()
+        passed = 0
+        with httpx.Client() as client:
+            turn = 0
+            while stalling.is_alive() or turn < 2_400:
+                passed += post(client, both[turn % 2], "sk-counted") == 200
+                turn += 1
+        stalling.join()
+        time.sleep(6.0)
+        return passed, told(valkey.client, "a" + hashed("sk-counted").split(":")[1]), sum(edge.metric("sync_failures") for edge in both)
+
+
+def latency(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float], list[float]]:
+    """By round: p50 in microseconds alone and in a fleet, and what the fleet adds of the worker's CPU time per request."""
+    with ExitStack() as stack:
+        origin = stack.enter_context(Origin(latency=0.0))
+        valkey = stack.enter_context(Valkey(folder))
+        bridge = stack.enter_context(Webdis(folder, valkey.port))
+        direct = {"access_log": "noted", "mode": "observe"}
+        alone = edges(stack, folder, 1, bridge.port, origin.port, direct, {"backend": "none"})[0]
+        member = edges(stack, folder, 1, bridge.port, origin.port, direct)[0]
+        p50, cpu = ([], []), []
+        for round_ in range(rounds + 1):
+            order = [alone, member] if round_ % 2 else [member, alone]
+            spent = {}
+            for edge in order:
+                before = edge.worker_cpu_ns()
+                headers = {"authorization": f"Bearer sk-{round_}", "content-type": "application/json"}
+                measured = send(edge.ports[8080], headers, json.dumps(BODY), requests, folder, rate=400, connections=4)
+                spent[edge] = (edge.worker_cpu_ns() - before) / requests
+                if round_:
+                    p50[edge is member].append(measured.p50)
+            if round_:
+                cpu.append((spent[member] - spent[alone]) / 1e3)
+            progress(f"latency: round {round_} of {rounds}")
+        return p50[0], p50[1], cpu
+
+
+def progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text} ", end="", file=sys.stderr, flush=True)
+
+
+def spread(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"median {statistics.median(ordered):.0f}, p90 {ordered[int(len(ordered) * 0.9)]:.0f}, most {ordered[-1]:.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-fleet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog='example: make bench-fleet BENCH="--only convergence --restarts 2"')
+    parser.add_argument("--only", choices=["engine", "convergence", "third", "once", "latency"], help="measure this alone")
+    parser.add_argument("--restarts", type=int, default=8, help="how often Envoys are started anew (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of latency (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="seconds of load on the engine, of each kind (%(default)s)")
+    options = parser.parse_args()
+    require_module()
+
+    def asked(name: str) -> bool:
+        return options.only in (None, name)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if asked("engine"):
+            print("| delta | in a batch | µs of the engine | a second and core | bytes a principal |\n| --- | ---: | ---: | ---: | ---: |")
+            print("\n".join(engine(folder, options.seconds)))
+        if asked("convergence"):
+            took = convergence(folder, options.restarts, 6)
+            within = sum(value <= 700 for value in took)
+            print(f"convergence: {within} of {len(took)} within 2 ticks of 250 ms + 200 ms; ms: {spread(took)}")
+        if asked("third"):
+            print(f"third Envoy after the first, ms: {spread(third(folder, options.restarts))}")
+        if asked("once"):
+            sent, counted, failures = once(folder)
+            print(f"sent {sent}, counted {counted:.1f} (less what fades in these seconds), over {failures} failed exchanges")
+        if asked("latency"):
+            alone, member, cpu = latency(folder, options.rounds, 2_000)
+            pairs = sorted(b - a for a, b in zip(alone, member, strict=True))
+            print(f"p50 µs: alone {statistics.median(alone):.0f}, in a fleet {statistics.median(member):.0f}; difference of pairs: "
+                  f"median {statistics.median(pairs):.0f}, {pairs[0]:.0f} to {pairs[-1]:.0f}; worker CPU per request: median {statistics.median(cpu):+.1f} µs")
+
+
+if __name__ == "__main__":
+    main()
