@@ -4,13 +4,18 @@
 mod setting;
 
 use ahash::RandomState;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use scarecrow::Engine;
 use scarecrow::observe::hash::mix;
 use scarecrow::observe::{Connection, Headers, Kind, Observation};
-use scarecrow::remember::Time;
+use scarecrow::remember::distinct::Places;
+use scarecrow::remember::fleet::Told;
+use scarecrow::remember::{Actor, Crowd, Group, Time};
+use scarecrow::share::fleet::bulletin::{self, Follower, Known};
 use scarecrow::share::journal::{Edition, Journal, Store};
 use setting::{connection, pairs, policy};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::hint::black_box;
 
 fn engine(criterion: &mut Criterion) {
@@ -105,5 +110,50 @@ fn exchange(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, engine, crowds, exchange);
+/// Shared data of one host.
+#[derive(Default)]
+struct Held(RefCell<HashMap<String, Vec<u8>>>);
+
+impl Store for Held {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+    }
+
+    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+        self.set(name, value);
+        true
+    }
+}
+
+/// For how long a worker is held up by what the fleet told: the most that comes with one answer.
+fn fleet(criterion: &mut Criterion) {
+    let start = Time(1_700_000_000_000_000_000);
+    let store = Held::default();
+    let mut engine = Engine::new(65_536, RandomState::new());
+    let known: Vec<(u64, Known)> = (0..200u64)
+        .map(|number| {
+            let actor = Actor::of(&[9.5; Actor::SUMS], &[Places::of([3, 4])], start);
+            let group = Group::of(&[9.5; Group::SUMS], &[Places::of([3, 4]), Places::of([5, 6])], start);
+            let known = if number % 2 == 0 { Known::Actor(actor) } else { Known::Group(Crowd { group, members: 9.0 }) };
+            (mix(number), known)
+        })
+        .collect();
+    criterion.bench_function("take over 200 records of the fleet", |bencher| {
+        bencher.iter_batched(
+            || bulletin::say(&store, &[start], known.iter().copied()),
+            |()| {
+                let mut follower = Follower::default();
+                follower.follow(&store, black_box(engine.fleet_mut()));
+                store.0.borrow_mut().clear();
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+criterion_group!(benches, engine, crowds, exchange, fleet);
 criterion_main!(benches);

@@ -11,8 +11,10 @@ use scarecrow::Engine;
 use scarecrow::config::Policy;
 use scarecrow::observe::answer::{AnswerBody, ResponseHead};
 use scarecrow::observe::hash::mix;
-use scarecrow::observe::{Headers, Kind, Observation, RequestBody, Secret, dialect};
-use scarecrow::remember::Time;
+use scarecrow::observe::{Headers, Kind, Observation, RequestBody, Secret, dialect, shared};
+use scarecrow::remember::distinct::Places;
+use scarecrow::remember::fleet::Told;
+use scarecrow::remember::{Actor, Crowd, Group, Time};
 use scarecrow::share::delta::{Delta, LARGEST, Writer};
 use serde_json::json;
 use setting::{connection, pairs, policy};
@@ -25,10 +27,11 @@ const START: Time = Time(1_700_000_000_000_000_000);
 /// A step: what it is called, and what it does once it is prepared.
 type Step = (&'static str, fn() -> Box<dyn FnMut()>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("observe headers", observe),
     ("judge, nobody known", || judge(0)),
     ("judge among 100,000", || judge(100_000)),
+    ("judge whom the fleet knows", judge_known_to_fleet),
     ("read a body of 1 KiB", || read(1 << 10)),
     ("read a body of 4 KiB", || read(4 << 10)),
     ("read a body of 64 KiB", || read(64 << 10)),
@@ -88,6 +91,23 @@ fn judge(callers: u64) -> Box<dyn FnMut()> {
     let (mut engine, policy, observation) = engine(callers);
     let now = START.plus_seconds(20_000.0);
     engine.request(&observation, &policy, now);
+    Box::new(move || {
+        black_box(engine.request(&observation, &policy, now.plus_seconds(1.0)));
+    })
+}
+
+/// The same where the fleet tells of the caller and of what it shares.
+fn judge_known_to_fleet() -> Box<dyn FnMut()> {
+    let (mut engine, policy, observation) = engine(0);
+    let now = START.plus_seconds(20_000.0);
+    engine.request(&observation, &policy, now);
+    let fleet = engine.fleet_mut();
+    fleet.hear(vec![now]);
+    fleet.tell_actor(observation.subject().id, Actor::of(&[9.5; Actor::SUMS], &[Places::of([3, 4])], now));
+    let group = Group::of(&[40.0; Group::SUMS], &[Places::of([3, 4]), Places::of([5, 6])], now);
+    for principal in shared(&observation).into_iter().flatten() {
+        fleet.tell_group(principal.id, Crowd { group, members: 40.0 });
+    }
     Box::new(move || {
         black_box(engine.request(&observation, &policy, now.plus_seconds(1.0)));
     })

@@ -35,6 +35,7 @@ SOURCES = {
     "pattern": ["src/share/stix/pattern"],
     "feed": ["src/share/feed.rs", "src/share/library.rs", "src/share/stix", "src/judge/watchlist/build.rs"],
     "delta": ["src/share/delta.rs", "src/share/journal.rs", "src/remember"],
+    "fleet": ["src/share/fleet", "src/remember/fleet.rs", "src/judge/fleet.rs"],
     "filter": ["src/proxy", "src/act", "src/engine.rs", "src/judge", "src/remember"],
 }
 

@@ -150,11 +150,21 @@ impl Checker {
         }
     }
 
-    /// A fleet needs a way to it.
+    /// A fleet needs a way to it, and more than one answer before the last counts no more.
     fn exchange(&mut self, policy: &Map<String, Value>) {
-        let text = |name: &str| policy.get("exchange")?.get(name)?.as_str();
+        let Some(exchange) = policy.get("exchange") else { return };
+        let text = |name: &str| exchange.get(name)?.as_str();
         if text("backend") == Some("redis_http") && text("cluster").is_none_or(str::is_empty) {
             self.problem("exchange.cluster", "is not set; name the Envoy cluster that leads to the bridge");
+        }
+        let number = |name: &str, default: f64| exchange.get(name).and_then(number_of).unwrap_or(default);
+        let (tick, stale) = (number("tick_ms", 250.0), number("stale_after_ms", 5_000.0));
+        if stale < 2.0 * tick {
+            let least = 2.0 * tick;
+            self.problem(
+                "exchange.stale_after_ms",
+                format!("{stale} is less than two ticks of {tick}; use {least} or more"),
+            );
         }
     }
 
@@ -350,6 +360,10 @@ mod tests {
             (
                 json!({"exchange": {"backend": "redis_http"}}),
                 "exchange.cluster: is not set; name the Envoy cluster that leads to the bridge",
+            ),
+            (
+                json!({"exchange": {"tick_ms": 4000}}),
+                "exchange.stale_after_ms: 5000 is less than two ticks of 4000; use 8000 or more",
             ),
             (json!({"actions": "tag"}), "actions: \"tag\" is not a list; use a list of objects"),
             (json!({"acitons": []}), "acitons: is not a field; did you mean actions?"),

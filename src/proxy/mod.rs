@@ -30,4 +30,6 @@ mod service;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
 mod shared;
 #[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
+mod telling;
+#[cfg(any(target_arch = "wasm32", clippy, doc, fuzzing))]
 mod worker;

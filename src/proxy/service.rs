@@ -10,16 +10,16 @@ use super::metrics::Metrics;
 use super::plugin::Plugin;
 use super::raw::{self, Buffer, Map};
 use super::shared::{self, SharedData};
+use super::telling::{self, Telling};
 use super::wire;
 use crate::config::Policy;
 use crate::remember::{Memory, Time};
 use crate::share::broadcast;
 use crate::share::feed::{Answer, Login, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Step};
-use crate::share::finding;
 use crate::share::journal::Journal;
 use crate::share::library::{Library, Taken};
 use crate::share::metrics::{Count, Counts};
-use crate::share::teller::{Batch, Teller};
+use crate::share::teller::Batch;
 
 /// The root id by which a plugin is this service.
 pub const ROOT_ID: &[u8] = b"scarecrow-share";
@@ -59,14 +59,6 @@ struct Service {
 struct Seen {
     memory: Memory,
     journal: Journal,
-}
-
-/// What was told of it.
-#[derive(Default)]
-struct Telling {
-    teller: Teller,
-    looked_at: Time,
-    failures: u32,
 }
 
 /// A call whose answer has not come.
@@ -142,14 +134,9 @@ impl Service {
         }
     }
 
-    fn tells(&self) -> bool {
-        let disclosure = &self.policy.disclosure;
-        disclosure.is_on() && disclosure.server.is_set()
-    }
-
     /// Looks what workers saw, where something of it may be told.
     fn look_on(&mut self, now: Time) {
-        if self.seen.is_none() && (self.tells() || self.policy.fleet.is_on()) {
+        if self.seen.is_none() && (telling::is_on(&self.policy) || self.policy.fleet.is_on()) {
             let mut memory = Memory::new(self.policy.principals, shared::hasher());
             let journal = Journal::join(&SharedData, shared::teller(), &mut memory, now);
             if self.policy.fleet.is_on() {
@@ -157,7 +144,7 @@ impl Service {
                 memory.keep_heard();
                 self.fleet = journal.is_some().then(|| Fleet::new(&self.policy.fleet, now));
             }
-            self.telling.looked_at = now;
+            self.telling.begin(now);
             self.seen = journal.map(|journal| Seen { memory, journal });
         }
         if let Some(seen) = &mut self.seen {
@@ -200,57 +187,21 @@ impl Service {
 
     /// Tells what there is to tell, if it is time.
     fn tell(&mut self, now: Time) {
-        if !self.tells() {
-            return;
-        }
         let policy = Rc::clone(&self.policy);
-        let (Some(seen), telling) = (&mut self.seen, &mut self.telling) else { return };
-        let wait = policy.disclosure.every * f64::from(1u32 << telling.failures.min(6));
         let is_telling = self.calls.iter().any(|call| matches!(call.of, Of::Batch(_)));
-        if is_telling || now.seconds_since(telling.looked_at) < wait {
-            return;
-        }
-        telling.looked_at = now;
-        let findings = finding::findings(&seen.memory, &policy, now);
-        let (batch, held) = telling.teller.batch(&findings, &policy, now);
-        for object in held {
-            self.counts.add(Count::FindingsHeld);
-            log::warn!("scarecrow: held for review: {object}");
-        }
-        if batch.body.is_empty() {
-            return;
-        }
-        log::info!(
-            "scarecrow: telling {} sha256:{} ids {}",
-            policy.disclosure.server.cluster,
-            batch.hash(),
-            batch.ids.join(" ")
-        );
+        let Some(seen) = self.seen.as_ref().filter(|_| telling::is_on(&policy) && !is_telling) else { return };
+        let Some(batch) = self.telling.batch(&seen.memory, &policy, &mut self.counts, now) else { return };
         let server = &policy.disclosure.server;
         let path = format!("{}objects/", server.collection);
         let headers = headers("POST", path, &server.host, &server.login, MEDIA_TYPE);
         match raw::call(&server.cluster, &headers, batch.body.as_bytes(), (PATIENCE * 1_000.0) as u32) {
             Some(token) => self.calls.push(Call { token, of: Of::Batch(batch), at: now }),
-            None => self.told(&batch, 0, now),
+            None => self.told(&batch, 0, &[], now),
         }
     }
 
-    /// Takes the answer to what was told.
-    fn told(&mut self, batch: &Batch, status: u16, now: Time) {
-        let telling = &mut self.telling;
-        if matches!(status, 200..300) {
-            telling.failures = 0;
-            telling.teller.sent(batch, now);
-            self.counts.add(Count::BundlesSent);
-        } else {
-            telling.failures = telling.failures.saturating_add(1);
-            self.counts.add(Count::BundlesFailed);
-            log::warn!(
-                "scarecrow: telling {} failed with status {status} ({} times in a row); it will be told later",
-                self.policy.disclosure.server.cluster,
-                telling.failures
-            );
-        }
+    fn told(&mut self, batch: &Batch, status: u16, body: &[u8], now: Time) {
+        self.telling.answer(batch, (status, body), &self.policy, &mut self.counts, now);
     }
 
     fn tick(&mut self, now: Time) {
@@ -266,7 +217,7 @@ impl Service {
         while let Some(lost) = self.calls.iter().position(|call| now.seconds_since(call.at) > LOST) {
             match self.calls.swap_remove(lost).of {
                 Of::Feed(feed) => self.take(feed, &Answer::default(), now),
-                Of::Batch(batch) => self.told(&batch, 0, now),
+                Of::Batch(batch) => self.told(&batch, 0, &[], now),
                 Of::Shard(shard) => self.shard_answered(shard, 0, &[], now),
             }
         }
@@ -290,7 +241,7 @@ impl Service {
         self.readings.iter_mut().for_each(Reading::hurry);
         self.calls.iter_mut().for_each(|call| call.at = now);
         (self.publish_at, self.expired_at) = (now, now);
-        self.telling.looked_at = now;
+        self.telling.begin(now);
     }
 
     fn ask(&mut self, place: usize, now: Time) {
@@ -335,8 +286,7 @@ impl Service {
         let feed = match of {
             Of::Feed(feed) => feed,
             Of::Batch(batch) => {
-                self.told(&batch, answer.status, now);
-                warn_of_refusals(&body);
+                self.told(&batch, answer.status, &body, now);
                 return;
             }
             Of::Shard(shard) => {
@@ -423,16 +373,6 @@ impl Service {
                 bytes.len() >> 20
             ),
         }
-    }
-}
-
-/// A collection may take some objects and refuse others. What it says of them is logged; they are not told again as they are.
-fn warn_of_refusals(body: &[u8]) {
-    let status: Value = serde_json::from_slice(body).unwrap_or_default();
-    if status.get("failure_count").and_then(Value::as_u64).is_some_and(|count| count > 0) {
-        let failures = status.get("failures").unwrap_or(&Value::Null).to_string();
-        let failures: String = failures.chars().take(400).collect();
-        log::warn!("scarecrow: the collection refused some of what it was told: {failures}");
     }
 }
 

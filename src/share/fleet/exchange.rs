@@ -153,7 +153,7 @@ impl Exchange {
     pub fn ask(&mut self, number: usize, around: &Surroundings<'_>) -> Option<Question> {
         let Surroundings { memory, settings, chance, now, .. } = *around;
         let (notes, shard) = (&mut self.notes, self.shards.get_mut(number)?);
-        if !shard.is_due(now) {
+        if !shard.is_due(settings, now) {
             return None;
         }
         Some(shard.ask((self.source, number), settings, chance, now, |shard| {

@@ -86,11 +86,11 @@ impl Shard {
 
     /// Whether something may be sent now.
     #[must_use]
-    pub fn is_due(&self, now: Time) -> bool {
+    pub fn is_due(&self, settings: &Settings, now: Time) -> bool {
         let is_waiting = self.flight.as_ref().is_some_and(|flight| flight.is_asked);
         // A clock that stepped back makes it due.
         let wait = self.due.seconds_since(now);
-        !is_waiting && (wait <= 0.0 || wait > LONGEST_WAIT)
+        !is_waiting && (wait <= 0.0 || wait > LONGEST_WAIT.max(settings.tick))
     }
 
     /// What is to be sent now: what was sent before and is not known to have arrived, or else what `entries` gives, and whether
@@ -204,13 +204,13 @@ mod tests {
         let mut shard = Shard::default();
         let mut now = START;
         let first = ask(&mut shard, 0..3, now);
-        assert!(!shard.is_due(now.plus_seconds(9.0)), "nothing is sent while an answer is waited for");
+        assert!(!shard.is_due(&settings, now.plus_seconds(9.0)), "nothing is sent while an answer is waited for");
         for times in 1..8 {
             let outcome = shard.answer(down(), &settings, 1.0, now);
             assert_eq!(outcome, Outcome::Failed { why: "no answer".to_owned(), times, dropped: 0 });
-            assert!(!shard.is_due(now.plus_seconds(settings.tick)), "it waits longer than a tick");
+            assert!(!shard.is_due(&settings, now.plus_seconds(settings.tick)), "it waits longer than a tick");
             now = now.plus_seconds(LONGEST_WAIT);
-            assert!(shard.is_due(now), "and never for ever");
+            assert!(shard.is_due(&settings, now), "and never for ever");
             let again = shard.ask((7, 0), &settings, 1.0, now, |_| unreachable!("there is something to be sent again"));
             assert_eq!(again, first);
         }
@@ -226,11 +226,22 @@ mod tests {
         let mut shard = Shard::default();
         let first = ask(&mut shard, 0..3, START);
         assert_eq!(shard.answer(Err(Refusal::NoScript), &settings, 1.0, START), Outcome::Again);
-        assert!(shard.is_due(START));
+        assert!(shard.is_due(&settings, START));
         let again = ask(&mut shard, 0..0, START);
         assert_eq!((again.by_text, &again.batch), (true, &first.batch));
         assert!(matches!(shard.answer(reply(), &settings, 1.0, START), Outcome::Heard { .. }));
         assert!(!ask(&mut shard, 0..0, START.plus_seconds(1.0)).by_text);
+    }
+
+    #[test]
+    fn a_long_tick_is_kept_and_a_clock_that_steps_back_is_not_waited_for() {
+        let settings = Settings { tick: 60.0, ..Settings::default() };
+        let mut shard = Shard::default();
+        shard.ask((7, 0), &settings, 1.0, START, |_| (Vec::new(), false));
+        assert!(matches!(shard.answer(reply(), &settings, 1.0, START), Outcome::Heard { .. }));
+        assert!(!shard.is_due(&settings, START.plus_seconds(50.0)));
+        assert!(shard.is_due(&settings, START.plus_seconds(60.0)));
+        assert!(shard.is_due(&settings, Time(START.0 - 3_600_000_000_000)));
     }
 
     #[test]

@@ -1,0 +1,72 @@
+//! Whatever a bridge answers and whatever stands in the bulletin, a host's part in the fleet's memory neither breaks nor grows, and
+//! requests are judged as before: by no more than the fleet is trusted.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scarecrow::config::Policy;
+use scarecrow::observe::Link;
+use scarecrow::remember::{News, Tie, Time};
+use scarecrow::share::fleet::bulletin::{self, Follower};
+use scarecrow::share::fleet::dialect::Dialect;
+use scarecrow::share::fleet::{Exchange, Surroundings};
+use scarecrow::share::journal::{Edition, Store};
+use scarecrow_fuzz::setting;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+const EXCHANGE: &str = r#"{"exchange":{"backend":"redis_http","cluster":"c","evidence":{"sample":1}}}"#;
+static POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse(EXCHANGE, &setting::secret()).expect("the policy is valid"));
+const NOW: Time = Time(1_764_000_000_000_000_000);
+
+#[derive(Default)]
+struct Shared(RefCell<HashMap<String, Vec<u8>>>);
+
+impl Store for Shared {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+    }
+
+    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+        self.set(name, value);
+        true
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let policy = &*POLICY;
+    let mut engine = setting::engine();
+    engine.memory_mut().keep_news();
+    let mut exchange = Exchange::new(7, &policy.fleet);
+    let store = Shared::default();
+    let mut follower = Follower::default();
+    for (second, answer) in (0u32..).zip(input.split(|&byte| byte == 0x1e)).take(8) {
+        let now = NOW.plus_seconds(f64::from(second));
+        setting::judge(&mut engine, policy, now);
+        // Names that an answer can hit.
+        engine.memory_mut().note_tie(Tie { group: 1, member: second.into(), link: Link::System, sketch: 7 });
+        let seen: News = engine.memory_mut().take_news();
+        let around =
+            Surroundings { memory: engine.memory(), model: &policy.model, settings: &policy.fleet, chance: 0.5, now };
+        exchange.take(&seen, &around);
+        if exchange.ask(0, &around).is_some() {
+            let reply = match answer.first() {
+                Some(b'w') => Dialect::Webdis.reply(200, &answer[1..]),
+                Some(b'u') => Dialect::Upstash.reply(400, &answer[1..]),
+                _ => Ok(String::from_utf8_lossy(answer).into_owned()),
+            };
+            let answered = exchange.answer(0, reply, &around);
+            bulletin::say(&store, &exchange.heard(), answered.known.into_iter());
+        }
+        if answer.first() == Some(&b'b') {
+            store.set(&format!("scarecrow.1.fleet.{second}"), &answer[1..]);
+        }
+        follower.follow(&store, engine.fleet_mut());
+    }
+    setting::judge(&mut engine, policy, NOW.plus_seconds(9.0));
+});

@@ -1,0 +1,89 @@
+//! The service's part in telling others: between the calls of the host and [`crate::share::teller`].
+
+use serde_json::Value;
+
+use crate::config::Policy;
+use crate::remember::{Memory, Time};
+use crate::share::finding;
+use crate::share::metrics::{Count, Counts};
+use crate::share::teller::{Batch, Teller};
+
+/// What was told of what workers saw.
+#[derive(Default)]
+pub struct Telling {
+    teller: Teller,
+    looked_at: Time,
+    failures: u32,
+}
+
+/// Whether anything may be told, and to somebody.
+pub fn is_on(policy: &Policy) -> bool {
+    policy.disclosure.is_on() && policy.disclosure.server.is_set()
+}
+
+impl Telling {
+    /// Waits from now on.
+    pub fn begin(&mut self, now: Time) {
+        self.looked_at = now;
+    }
+
+    /// What to tell, if it is time and there is something.
+    pub fn batch(&mut self, memory: &Memory, policy: &Policy, counts: &mut Counts, now: Time) -> Option<Batch> {
+        let wait = policy.disclosure.every * f64::from(1u32 << self.failures.min(6));
+        if now.seconds_since(self.looked_at) < wait {
+            return None;
+        }
+        self.looked_at = now;
+        let findings = finding::findings(memory, policy, now);
+        let (batch, held) = self.teller.batch(&findings, policy, now);
+        for object in held {
+            counts.add(Count::FindingsHeld);
+            log::warn!("scarecrow: held for review: {object}");
+        }
+        if batch.body.is_empty() {
+            return None;
+        }
+        log::info!(
+            "scarecrow: telling {} sha256:{} ids {}",
+            policy.disclosure.server.cluster,
+            batch.hash(),
+            batch.ids.join(" ")
+        );
+        Some(batch)
+    }
+
+    /// Takes the answer to what was told: its status, 0 if none came, and its body.
+    pub fn answer(
+        &mut self,
+        batch: &Batch,
+        (status, body): (u16, &[u8]),
+        policy: &Policy,
+        counts: &mut Counts,
+        now: Time,
+    ) {
+        if matches!(status, 200..300) {
+            self.failures = 0;
+            self.teller.sent(batch, now);
+            counts.add(Count::BundlesSent);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            counts.add(Count::BundlesFailed);
+            log::warn!(
+                "scarecrow: telling {} failed with status {status} ({} times in a row); it will be told later",
+                policy.disclosure.server.cluster,
+                self.failures
+            );
+        }
+        warn_of_refusals(body);
+    }
+}
+
+/// A collection may take some objects and refuse others. What it says of them is logged; they are not told again as they are.
+fn warn_of_refusals(body: &[u8]) {
+    let status: Value = serde_json::from_slice(body).unwrap_or_default();
+    if status.get("failure_count").and_then(Value::as_u64).is_some_and(|count| count > 0) {
+        let failures = status.get("failures").unwrap_or(&Value::Null).to_string();
+        let failures: String = failures.chars().take(400).collect();
+        log::warn!("scarecrow: the collection refused some of what it was told: {failures}");
+    }
+}
