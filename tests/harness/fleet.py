@@ -157,17 +157,20 @@ class Bridge:
 
 
 class Edge(Envoy):
-    """An Envoy of the fleet, from envoy/fleet.yaml. `exchange` and `policy` are added to what that says."""
+    """An Envoy of the fleet, from envoy/fleet.yaml. `exchange` and `policy` are added to what that says. A `direct` one answers itself."""
 
     def __init__(self, folder: Path, bridge: int, origin: int, exchange: dict | None = None, policy: dict | None = None,
-                 workers: int = 1, environment: dict[str, str] | None = None, module: str = "target/scarecrow.wasm"):
+                 workers: int = 1, environment: dict[str, str] | None = None, module: str = "target/scarecrow.wasm",
+                 direct: bool = False):
         config = yaml.safe_load((ROOT / "envoy/fleet.yaml").read_text().replace("target/scarecrow.wasm", module))
         value = config["bootstrap_extensions"][0]["typed_config"]["config"]["configuration"]["value"]
         value |= policy or {}
         value["exchange"] |= exchange or {}
         # The filter's policy is the service's, by its anchor.
-        filters = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
-        next(f for f in filters if f["name"] == "scarecrow")["typed_config"]["config"]["configuration"]["value"] = value
+        manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        if direct:
+            manager["route_config"]["virtual_hosts"][0]["routes"] = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
+        next(f for f in manager["http_filters"] if f["name"] == "scarecrow")["typed_config"]["config"]["configuration"]["value"] = value
         ports = {8080: free_port(), 9901: free_port(), 7379: bridge, 8081: origin}
         super().__init__(yaml.safe_dump(config, width=1_000), folder, ports, workers=workers,
                          environment={"SCARECROW_SECRET": SECRET} | (environment or {}))

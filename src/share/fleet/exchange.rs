@@ -14,8 +14,10 @@ use crate::observe::Link;
 use crate::remember::fleet::{Told, shard_of};
 use crate::remember::{Actor, Crowd, Group, Memory, News, Time};
 
-/// Seconds for which someone who was seen here is asked about, as others may see more.
-const ACTIVE: f64 = 10.0;
+/// Seconds for which someone who was seen here is asked about, as others may see more, and how many of them in one call: who goes on
+/// is told of anyway.
+const ACTIVE: f64 = 2.0;
+const MOST_ASKED: usize = 25;
 /// Principals and bands that something is noted of.
 const MOST_NOTES: usize = 16_384;
 /// Seconds after which a note makes room, if room is needed.
@@ -176,7 +178,8 @@ impl Exchange {
                     entries.push(nothing(name, true));
                 }
             }
-            for _ in 0..shard.active.len().min(most) {
+            let most = most.min(entries.len() + MOST_ASKED);
+            for _ in 0..shard.active.len().min(settings.most_batch) {
                 let (true, Some(name)) = (entries.len() < most, shard.active.pop_front()) else { break };
                 let Some(note) = notes.get_mut(&name) else { continue };
                 note.is_active = now.seconds_since(note.active_at) < ACTIVE;
