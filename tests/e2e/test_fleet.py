@@ -16,7 +16,7 @@ from test_workers import ask
 from upstash_redis import Redis as Upstash
 
 from harness.envoy import ROOT, Envoy, free_port
-from harness.fleet import COMMANDS, Bridge, Edge, Valkey, Webdis, told
+from harness.fleet import PASSWORD, Bridge, Edge, Valkey, Webdis, acl, told
 from harness.load import Load
 from harness.origin import Origin
 
@@ -275,9 +275,8 @@ def test_the_store_holds_hashes_and_numbers_that_run_out(fleet):
 def test_a_handful_of_commands_is_all_it_needs(fleet):
     fleet = fleet()
     client = fleet.valkey.client
-    client.acl_setuser("scarecrow", enabled=True, passwords=["+secret"], keys=["scarecrow:*"], categories=["-@all"],
-                       commands=[f"+{command}" for command in COMMANDS])
-    fleet.webdis(auth=["scarecrow", "secret"], login="edge:of the fleet")
+    client.execute_command(*acl())
+    fleet.webdis(auth=["scarecrow", PASSWORD], login="edge:of the fleet")
     stranger = fleet.edge()
     edge = fleet.edge(ALL | {"basic_env": "FLEET_LOGIN"}, environment={"FLEET_LOGIN": "edge:of the fleet"})
     send(edge, "sk-any", 20)
@@ -313,9 +312,28 @@ def test_only_who_gives_grounds_or_falls_into_the_sample_is_told_of(fleet):
     assert not [key for key in fleet.valkey.client.scan_iter("scarecrow:{0}:a*")]
 
 
+def with_comments(*names: str) -> str:
+    """envoy/fleet-store.yaml with what it says in comments below these names."""
+    lines, named = [], False
+    for line in (ROOT / "envoy/fleet-store.yaml").read_text().splitlines():
+        if line.strip().startswith("# With "):
+            named = any(name in line for name in names)
+        elif named and line.startswith("    # "):
+            line = line.replace("# ", "", 1)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def test_the_way_to_the_store_may_have_a_login_and_tls(tmp_path):
+    config = with_comments("login", "TLS")
+    assert "UpstreamTlsContext" in config.replace("# ", "") and "    transport_socket:" in config
+    checked = Envoy(config, tmp_path, {}, environment={"FLEET_PASSWORD": PASSWORD}).validate()
+    assert checked.returncode == 0, checked.stderr[-1_000:]
+
+
 @pytest.fixture
 def cluster(tmp_path):
-    """A Valkey cluster of three, and an Envoy in front of it that knows the way."""
+    """A Valkey cluster of three, and an Envoy in front of it that knows the way and logs in."""
     with contextlib.ExitStack() as stack:
         ports, buses = ([free_port() for _ in range(3)] for _ in range(2))
         options = {"cluster-enabled": "yes", "cluster-node-timeout": "2000", "cluster-require-full-coverage": "no"}
@@ -323,12 +341,14 @@ def cluster(tmp_path):
         for index, node in enumerate(nodes):
             first, last = 16_384 * index // 3, 16_384 * (index + 1) // 3
             node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            node.client.execute_command(*acl())
             for port, bus in zip(ports, buses):
                 node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
         info = [lambda node=node: str(node.client.execute_command("CLUSTER INFO")) for node in nodes]
         until(lambda: all("'cluster_state': 'ok'" in text() and "'cluster_known_nodes': '3'" in text() for text in info), 30, lambda: info[0]())
         # Envoys on one machine: each has ports of its own.
-        proxy = Envoy("envoy/fleet-store.yaml", tmp_path / "store", {9902: free_port(), 6380: free_port(), 7001: ports[0], 7002: ports[1], 7003: ports[2]})
+        way = {9902: free_port(), 6380: free_port(), 7001: ports[0], 7002: ports[1], 7003: ports[2]}
+        proxy = Envoy(with_comments("login"), tmp_path / "store", way, environment={"FLEET_PASSWORD": PASSWORD})
         proxy.ports[9901] = proxy.ports[9902]
         stack.enter_context(proxy)
         yield nodes, proxy.ports[6380]

@@ -18,8 +18,13 @@ import yaml
 from harness.envoy import ROOT, SECRET, Envoy, free_port
 from harness.process import Failed, Process
 
-# All that the script runs in the store.
-COMMANDS = ["eval", "evalsha", "get", "set", "time", "expire", "pfadd", "pfcount", "zadd", "zscore", "zrangebyscore", "zremrangebyrank"]
+PASSWORD = "a password of tests"
+
+
+def acl() -> list[str]:
+    """The command by which docs/fleet.md has the store's user made."""
+    line = next(line for line in (ROOT / "docs/fleet.md").read_text().splitlines() if line.strip().startswith("ACL SETUSER"))
+    return [word.replace("PASSWORD", PASSWORD) for word in line.split()]
 
 
 def valkey_server() -> str:
