@@ -13,9 +13,8 @@ use scarecrow::remember::fleet::Told;
 use scarecrow::remember::{Actor, Crowd, Group, Time};
 use scarecrow::share::fleet::bulletin::{self, Follower, Known};
 use scarecrow::share::journal::{Edition, Journal, Store};
+use scarecrow::share::values::Values;
 use setting::{connection, pairs, policy};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::hint::black_box;
 
 fn engine(criterion: &mut Criterion) {
@@ -110,29 +109,10 @@ fn exchange(criterion: &mut Criterion) {
     });
 }
 
-/// Shared data of one host.
-#[derive(Default)]
-struct Held(RefCell<HashMap<String, Vec<u8>>>);
-
-impl Store for Held {
-    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
-        self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
-    }
-
-    fn set(&self, name: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
-    }
-
-    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
-        self.set(name, value);
-        true
-    }
-}
-
 /// For how long a worker is held up by what the fleet told: the most that comes with one answer.
 fn fleet(criterion: &mut Criterion) {
     let start = Time(1_700_000_000_000_000_000);
-    let store = Held::default();
+    let store = Values::default();
     let mut engine = Engine::new(65_536, RandomState::new());
     let known: Vec<(u64, Known)> = (0..200u64)
         .map(|number| {
@@ -148,7 +128,7 @@ fn fleet(criterion: &mut Criterion) {
             |()| {
                 let mut follower = Follower::default();
                 follower.follow(&store, black_box(engine.fleet_mut()));
-                store.0.borrow_mut().clear();
+                store.clear();
             },
             BatchSize::PerIteration,
         );

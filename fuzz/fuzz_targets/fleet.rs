@@ -9,10 +9,9 @@ use scarecrow::remember::{News, Tie, Time};
 use scarecrow::share::fleet::bulletin::{self, Follower};
 use scarecrow::share::fleet::dialect::Dialect;
 use scarecrow::share::fleet::{Exchange, Surroundings};
-use scarecrow::share::journal::{Edition, Store};
+use scarecrow::share::journal::Store;
+use scarecrow::share::values::Values;
 use scarecrow_fuzz::setting;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 const EXCHANGE: &str = r#"{"exchange":{"backend":"redis_http","cluster":"c","evidence":{"sample":1}}}"#;
@@ -20,30 +19,12 @@ static POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::parse(EXCHANGE, &setting::secret()).expect("the policy is valid"));
 const NOW: Time = Time(1_764_000_000_000_000_000);
 
-#[derive(Default)]
-struct Shared(RefCell<HashMap<String, Vec<u8>>>);
-
-impl Store for Shared {
-    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
-        self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
-    }
-
-    fn set(&self, name: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
-    }
-
-    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
-        self.set(name, value);
-        true
-    }
-}
-
 fuzz_target!(|input: &[u8]| {
     let policy = &*POLICY;
     let mut engine = setting::engine();
     engine.memory_mut().keep_news();
     let mut exchange = Exchange::new(7, &policy.fleet);
-    let store = Shared::default();
+    let store = Values::default();
     let mut follower = Follower::default();
     for (second, answer) in (0u32..).zip(input.split(|&byte| byte == 0x1e)).take(8) {
         let now = NOW.plus_seconds(f64::from(second));

@@ -104,28 +104,8 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::share::journal::Edition;
+    use crate::share::values::Values;
     use proptest::prelude::*;
-    use std::cell::RefCell;
-    use std::collections::HashMap;
-
-    #[derive(Default)]
-    struct Shared(RefCell<HashMap<String, Vec<u8>>>);
-
-    impl Store for Shared {
-        fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
-            self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
-        }
-
-        fn set(&self, name: &str, value: &[u8]) {
-            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
-        }
-
-        fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
-            self.set(name, value);
-            true
-        }
-    }
 
     fn edition(number: u64, pieces: usize) -> Vec<u8> {
         (0..pieces).flat_map(|piece| vec![(number as u8).wrapping_add(piece as u8); PIECE - 1]).collect()
@@ -137,7 +117,7 @@ mod tests {
         fn a_listener_gets_whole_editions_and_the_last_in_the_end(
             turns in proptest::collection::vec((0usize..5, 0usize..4), 1..10),
         ) {
-            let store = Shared::default();
+            let store = Values::default();
             let mut listener = Listener::default();
             let mut published = Vec::new();
             let mut heard = Vec::new();
@@ -159,7 +139,7 @@ mod tests {
 
     #[test]
     fn who_reads_while_the_next_is_written_begins_again() {
-        let store = Shared::default();
+        let store = Values::default();
         publish(&store, 1, &edition(1, 3));
         let mut listener = Listener::default();
         assert_eq!(listener.listen(&store, 2), None);
@@ -174,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_not_told() {
-        let store = Shared::default();
+        let store = Values::default();
         assert_eq!(publish(&store, 1, &vec![0; (MOST_PIECES + 1) * PIECE]), None);
         assert_eq!(Listener::default().listen(&store, 9), None);
     }

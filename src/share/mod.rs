@@ -3,7 +3,7 @@
 //! | who with whom | modules |
 //! | --- | --- |
 //! | the filter with its operator: access-log fields and metrics | [`fields`], [`metrics`] |
-//! | workers with each other: one memory, in messages through a journal | [`delta`], [`journal`] |
+//! | workers with each other: one memory, in messages through a journal | [`delta`], [`journal`], [`values`] |
 //! | hosts of a fleet with each other: one memory, merged in a store that all reach | [`fleet`] |
 //! | others with this host: feeds become a library, and that a watchlist, told to all workers | [`stix`], [`feed`], [`library`], [`broadcast`] |
 //! | this host with others: findings, what of them may be told, and the audit of that | [`finding`], [`disclosure`], [`teller`], [`audit`] |
@@ -24,3 +24,4 @@ pub mod library;
 pub mod metrics;
 pub mod stix;
 pub mod teller;
+pub mod values;

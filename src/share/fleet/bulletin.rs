@@ -110,30 +110,10 @@ fn take(entry: &[u8], number: u64, fleet: &mut Fleet) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::share::journal::Edition;
+    use crate::share::values::Values;
     use ahash::RandomState;
-    use std::cell::RefCell;
-    use std::collections::HashMap;
 
     const NOW: Time = Time(1_700_000_000_000_000_000);
-
-    #[derive(Default)]
-    struct Shared(RefCell<HashMap<String, Vec<u8>>>);
-
-    impl Store for Shared {
-        fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
-            self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
-        }
-
-        fn set(&self, name: &str, value: &[u8]) {
-            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
-        }
-
-        fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
-            self.set(name, value);
-            true
-        }
-    }
 
     fn actor(requests: f32) -> Known {
         let mut actor = Actor::default();
@@ -144,7 +124,7 @@ mod tests {
 
     #[test]
     fn workers_hear_what_was_said_whenever_they_come() {
-        let store = Shared::default();
+        let store = Values::default();
         let crowd = Crowd { group: Group { last_seen: NOW, ..Group::default() }, members: 40.0 };
         let (mut early, mut late) = (Follower::default(), Follower::default());
         let (mut one, mut two) = (Fleet::new(RandomState::new()), Fleet::new(RandomState::new()));
@@ -164,7 +144,7 @@ mod tests {
 
     #[test]
     fn whatever_stands_there_is_read_without_a_panic() {
-        let store = Shared::default();
+        let store = Values::default();
         say(&store, &[NOW], std::iter::once((1, actor(1.0))));
         let entry = store.get(&entry_name(0)).unwrap().0;
         for cut in 0..entry.len() {

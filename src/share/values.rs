@@ -1,0 +1,32 @@
+//! Values of one process, where no host shares any: for tests, benchmarks and fuzzing.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::journal::{Edition, Store};
+
+/// Values by name. All have one edition, as nobody else writes.
+#[derive(Debug, Default)]
+pub struct Values(RefCell<HashMap<String, Vec<u8>>>);
+
+impl Values {
+    /// Forgets all.
+    pub fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+impl Store for Values {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, Edition)> {
+        self.0.borrow().get(name).map(|value| (value.clone(), Edition(1)))
+    }
+
+    fn set(&self, name: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+    }
+
+    fn replace(&self, name: &str, value: &[u8], _: Edition) -> bool {
+        self.set(name, value);
+        true
+    }
+}
