@@ -15,6 +15,7 @@ from test_actions import hashed
 from test_workers import ask
 from upstash_redis import Redis as Upstash
 
+from harness.clock import Clock
 from harness.envoy import ROOT, Envoy, free_port
 from harness.fleet import PASSWORD, Bridge, Edge, Valkey, Webdis, acl, told
 from harness.load import Load
@@ -241,6 +242,22 @@ def test_a_store_that_refuses_is_said_and_nothing_else(fleet, refusal):
         until(lambda: abs(told(client, name_of("sk-any")) - 20) < 0.5, 20)
 
 
+def test_clocks_that_differ_by_hours_do_not_matter(fleet, tmp_path):
+    fleet = fleet()
+    clock = Clock(tmp_path)
+    clock.step(5 * 3_600)
+    here = fleet.edge(policy=RATE, environment=clock.environment)
+    there = fleet.edge(policy=RATE)
+    send(here, "sk-busy", 100)
+    send(there, "sk-busy", 100)
+    until(lambda: abs(told(fleet.valkey.client, name_of("sk-busy")) - 200) < 1, 20)
+    for edge in (here, there):
+        until(lambda edge=edge: "fleet:requests_per_minute" in (verdict(edge, "sk-busy")["reasons"] or ""))
+    clock.step(0)
+    send(here, "sk-after", 50)
+    until(lambda: abs(told(fleet.valkey.client, name_of("sk-after")) - 50) < 1, 20, lambda: here.log.read_text()[-1_000:])
+
+
 def test_somebody_elses_values_in_the_way_are_left_alone(fleet):
     fleet = fleet()
     client = fleet.valkey.client
@@ -377,3 +394,28 @@ def test_a_cluster_holds_the_shards_and_the_loss_of_one_is_only_its_own(fleet, c
     until(lambda: edge.metric("sync_age") > 1_000)
     failures = edge.metric("sync_failures")
     assert failures > 0 and edge.metric("syncs") > failures, "the other shards are heard of as before"
+
+
+def test_a_slot_that_moves_to_another_node_loses_nothing(fleet, cluster):
+    nodes, port = cluster
+    fleet = fleet()
+    fleet.webdis(redis_port=port)
+    edge = fleet.edge(policy=RATE)
+    slot = int(nodes[0].client.execute_command("CLUSTER", "KEYSLOT", "scarecrow:{0}"))
+    here = slot * 3 // 16_384
+    there = (here + 1) % 3
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send, edge, "sk-moved", 1_000)
+        until(lambda: told(nodes[here].client, name_of("sk-moved")) > 50, 20, lambda: edge.log.read_text()[-1_000:])
+        identity = nodes[there].client.execute_command("CLUSTER", "MYID").decode()
+        nodes[here].client.execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", identity)
+        passed = sending.result()
+    assert passed == 1_000
+
+    def counted() -> float:
+        try:
+            return told(nodes[there].client, name_of("sk-moved"))
+        except redis.RedisError:
+            return 0.0
+
+    until(lambda: abs(counted() - 1_000) < 2, 30, lambda: f"{counted()} {edge.log.read_text()[-1_000:]}")
