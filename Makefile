@@ -87,7 +87,7 @@ $(CURATOR)/installed: tests/demo/curator.txt
 demo: $(WASM) target/release/scarecrow $(VENV)/installed $(CURATOR)/installed ## Run real clients, honest and harvesting, through a real Envoy
 	@$(PYTHON) -m demo
 
-demo-fleet: $(WASM) target/release/scarecrow $(VENV)/installed ## Split a campaign over two Envoys that share a memory with a third (needs webdis)
+demo-fleet: webdis $(WASM) target/release/scarecrow $(VENV)/installed ## Split a campaign over two Envoys that share a memory with a third
 	@$(PYTHON) -m demo.fleet
 
 serve: $(WASM) target/release/scarecrow $(VENV)/installed ## Run the demo's Envoy and stand-in model until Ctrl-C
@@ -104,7 +104,11 @@ test: unit e2e ## Run all tests: unit, property and end to end in a real Envoy a
 unit:
 	@cargo test --quiet
 
-e2e: $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
+.PHONY: webdis
+webdis:
+	@tests/install-webdis.sh
+
+e2e: webdis $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -n 3 -p no:cacheprovider tests/e2e # cases mostly wait, so three at a time suit two cores
 
 test-fastly: edge/fastly/bin/main.wasm target/viceroy/bin/viceroy $(WASM) target/release/scarecrow $(VENV)/installed ## Run the end-to-end cases in Viceroy, Fastly's runtime (builds it first)
@@ -138,7 +142,7 @@ count: ## Count the engine's instructions, and fail where a step takes more than
 bench-sharing: $(WASM) $(VENV)/installed ## Measure what a feed of a million indicators takes in a real Envoy
 	@$(PYTHON) -m bench.sharing $(BENCH)
 
-bench-fleet: $(WASM) target/release/scarecrow $(VENV)/installed ## Measure one memory for a fleet: how soon it knows, what it costs (needs webdis, h2load)
+bench-fleet: webdis $(WASM) target/release/scarecrow $(VENV)/installed ## Measure one memory for a fleet: how soon it knows, what it costs (needs h2load)
 	@$(PYTHON) -m bench.fleet $(BENCH)
 
 bench-scan: $(SCAN) $(VENV)/installed ## Measure the JSON scanner as Wasm: instructions, and time in a real Envoy
