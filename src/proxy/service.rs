@@ -16,6 +16,7 @@ use crate::config::Policy;
 use crate::remember::{Memory, Time};
 use crate::share::broadcast;
 use crate::share::feed::{Answer, Login, MEDIA_TYPE, MOST_BYTES, PATIENCE, Reading, Step};
+use crate::share::fleet::bulletin;
 use crate::share::journal::Journal;
 use crate::share::library::{Library, Taken};
 use crate::share::metrics::{Count, Counts};
@@ -138,9 +139,12 @@ impl Service {
     fn look_on(&mut self, now: Time) {
         if self.seen.is_none() && (telling::is_on(&self.policy) || self.policy.fleet.is_on()) {
             let mut memory = Memory::new(self.policy.principals, shared::hasher());
+            // What workers saw before the service began is told as well, unless a service before this one has told it.
+            if self.policy.fleet.is_on() && !bulletin::has_begun(&SharedData) {
+                memory.keep_heard();
+            }
             let journal = Journal::join(&SharedData, shared::teller(), &mut memory, now);
             if self.policy.fleet.is_on() {
-                // From now on: what was known before, a service before this one has told.
                 memory.keep_heard();
                 self.fleet = journal.is_some().then(|| Fleet::new(&self.policy.fleet, now));
             }

@@ -57,6 +57,11 @@ pub fn say(store: &impl Store, heard: &[Time], known: impl Iterator<Item = (u64,
     store.set(HEAD, &next);
 }
 
+/// Whether a service of this host has heard from the fleet before.
+pub fn has_begun(store: &impl Store) -> bool {
+    store.get(HEAD).is_some()
+}
+
 /// The number of the next entry.
 fn head(store: &impl Store) -> u64 {
     store.get(HEAD).and_then(|(head, _)| Reader::new(&head).number()).unwrap_or(0)
