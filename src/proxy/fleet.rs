@@ -1,5 +1,6 @@
 //! The service's part in the fleet's memory: between the calls of the host and [`crate::share::fleet`].
 
+use super::service::expect_login;
 use super::shared::{self, SharedData};
 use crate::config::Policy;
 use crate::remember::{Memory, News, Time};
@@ -24,11 +25,7 @@ fn around<'a>(memory: &'a Memory, policy: &'a Policy, now: Time) -> Surroundings
 impl Fleet {
     /// Joins the fleet.
     pub fn new(settings: &Settings, now: Time) -> Self {
-        if let Some(variable) = settings.login.variable().filter(|name| std::env::var(name).is_err()) {
-            log::error!(
-                "scarecrow: exchange: the environment variable {variable} is not set; name it in vm_config.environment_variables"
-            );
-        }
+        expect_login("exchange", &settings.login);
         Self { exchange: Exchange::new(shared::teller(), settings), began: now }
     }
 

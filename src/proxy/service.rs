@@ -28,6 +28,8 @@ pub const ROOT_ID: &[u8] = b"scarecrow-share";
 const TICK: u32 = 250;
 /// Seconds after which an answer is given up that never came, beyond what the host was told to wait.
 const LOST: f64 = PATIENCE + 5.0;
+/// Bytes of a collection's answer to what it was told that are read.
+const LONGEST_STATUS: usize = 65_536;
 /// How often what counts no more is taken out, in seconds.
 const EXPIRE_EVERY: f64 = 60.0;
 /// Objects that are not used and are named in the log, by feed and reading.
@@ -111,12 +113,7 @@ impl Service {
     fn new(policy: Rc<Policy>) -> Self {
         let feeds = policy.feeds.len();
         for (source, feed) in policy.trust.sources.iter().zip(&policy.feeds) {
-            if let Some(variable) = feed.server.login.variable().filter(|name| std::env::var(name).is_err()) {
-                log::error!(
-                    "scarecrow: indicators: source {}: the environment variable {variable} is not set; name it in vm_config.environment_variables",
-                    source.name
-                );
-            }
+            expect_login(&format!("indicators: source {}", source.name), &feed.server.login);
         }
         Self {
             library: Library::new(feeds),
@@ -280,9 +277,10 @@ impl Service {
                 _ => {}
             }
         }
+        let most = if matches!(of, Of::Batch(_)) { LONGEST_STATUS } else { MOST_BYTES };
         let mut body = Vec::new();
         if !answer.is_too_large {
-            raw::body(Buffer::Answer, 0, size, size, |bytes| {
+            raw::body(Buffer::Answer, 0, size.min(most), most, |bytes| {
                 body.extend_from_slice(bytes);
                 true
             });
@@ -377,6 +375,15 @@ impl Service {
                 bytes.len() >> 20
             ),
         }
+    }
+}
+
+/// Says so where the variable of a login is not set.
+pub fn expect_login(whose: &str, login: &Login) {
+    if let Some(variable) = login.variable().filter(|name| std::env::var(name).is_err()) {
+        log::error!(
+            "scarecrow: {whose}: the environment variable {variable} is not set; name it in vm_config.environment_variables"
+        );
     }
 }
 

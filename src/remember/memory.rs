@@ -16,7 +16,7 @@ use crate::observe::Link;
 /// each: a quarter of a second of some 4,000 requests a second.
 const MOST_NEWS: usize = 4_096;
 
-/// So many ties are kept between two exchanges at most: each request has up to six.
+/// So many ties are kept between two exchanges at most: each request has up to seven.
 const MOST_TIES: usize = 4 * MOST_NEWS;
 
 /// Clues that are remembered.
