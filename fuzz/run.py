@@ -10,6 +10,7 @@ exit code is 1.
 """
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -71,7 +72,7 @@ def fuzz(target: str, seconds: int, seed: int) -> dict:
     row = {"target": target, "runs": int(done[1] if done else last[0]), "edges": int(last[1]), "corpus": int(last[2])}
     if run.returncode:
         written = re.search(r"Test unit written to (\S+)", run.stderr)
-        why = re.search(r"panicked at .*\n.*|ERROR: \S+: .*", run.stderr)
+        why = re.search(r"panicked at .*\n.*(?:\n +(?:left|right): .*)*|ERROR: \S+: .*", run.stderr)
         row |= {"input": written[1] if written else "", "why": why[0] if why else run.stderr[-800:]}
     return row
 
@@ -91,6 +92,9 @@ def smoke(targets: list[str], arguments: argparse.Namespace) -> int:
                 print(f"{row['target']:10}{row['runs']:12,}{row['edges']:10,}{row['corpus']:10,}", flush=True)
             if "why" in row:
                 print(f"{row['target']}: {row['why']}\n  again: {program(row['target'])} {row['input']}", file=sys.stderr)
+                if row["input"]:
+                    # Where the machine that found it keeps no files, this is all that is left of the input.
+                    print(f"  which is base64 -d <<< {base64.b64encode(Path(row['input']).read_bytes()).decode()}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(rows, indent=2))
     if arguments.keep:

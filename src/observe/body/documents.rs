@@ -26,6 +26,7 @@ pub struct Documents<F: Field, V> {
     is_broken: bool,
     /// Bytes of plain body that may still be read.
     left: u64,
+    /// More came than may be read.
     is_cut: bool,
     /// Who hears the fields.
     pub visitor: V,
@@ -46,12 +47,6 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
         }
     }
 
-    /// Whether nothing more is read: the limit is reached, or the one document is broken.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.left == 0 || (self.is_one && self.is_broken)
-    }
-
     /// Bytes that may still be read.
     #[must_use]
     pub fn left(&self) -> u64 {
@@ -62,8 +57,9 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
     pub fn finish(&mut self) -> End {
         let last = self.reader.finish(self.paths, &mut self.visitor);
         match (self.is_one, last) {
-            _ if self.is_cut => End::Cut,
+            // Where a fault and the limit lie in one chunk, the fault came first.
             (true, _) if self.is_broken => End::Malformed,
+            _ if self.is_cut => End::Cut,
             (true, Err(_)) => End::Cut,
             _ => End::Whole,
         }
@@ -92,7 +88,9 @@ impl<F: Field, V: Visitor<F>> Write for Documents<F, V> {
         self.left -= within.len() as u64;
         self.is_cut |= within.len() < chunk.len();
         self.read(within);
-        if self.is_done() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(chunk.len()) }
+        // Only what comes behind the limit shows that there is more; how the body was cut into chunks does not.
+        let is_done = self.is_cut || (self.is_one && self.is_broken);
+        if is_done { Err(io::ErrorKind::StorageFull.into()) } else { Ok(chunk.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

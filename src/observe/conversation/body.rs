@@ -138,6 +138,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_of_a_body_at_the_limit_does_not_depend_on_its_chunks() {
+        for (body, limit, extent) in [
+            (r#"{"model":"m"}    "#, 13, Extent::Cut),
+            (r#"{"model":"m"}    "#, 17, Extent::Whole),
+            (r#"{"model":"m"}}   "#, 15, Extent::Malformed),
+        ] {
+            for size in 1..=body.len() {
+                let facts = read("/v1/chat/completions", &[], body.as_bytes(), size, limit);
+                assert_eq!(facts.extent, extent, "{body} by {size}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_json_yields_what_stood_before() {
         for (body, extent, model) in [
             (r#"{"model":"m","messages":[}"#, Extent::Malformed, "m"),
