@@ -391,6 +391,8 @@ impl Scanner {
             sink.number(part, true);
             self.after_value();
         } else {
+            // What stands before a fault is told, as it is where the chunk ends between the two.
+            sink.number(part, false);
             self.state = State::Failed;
         }
         after
@@ -511,7 +513,7 @@ mod tests {
         }
     }
 
-    /// Keeps nothing: for texts whose strings may not be UTF-8.
+    /// Keeps nothing: for texts of which only the end is looked at.
     struct Deaf;
 
     impl Sink for Deaf {
@@ -521,6 +523,43 @@ mod tests {
         fn text(&mut self, _: &[u8], _: bool) {}
         fn number(&mut self, _: &[u8], _: bool) {}
         fn literal(&mut self, _: Literal) {}
+    }
+
+    /// What is told, whatever the parts it comes in.
+    #[derive(Default)]
+    struct Told(String);
+
+    impl Told {
+        fn part(&mut self, part: &[u8], is_last: bool, mark: char) {
+            self.0.extend(part.iter().map(|&byte| char::from(byte)));
+            self.0.extend(is_last.then_some(mark));
+        }
+    }
+
+    impl Sink for Told {
+        fn open(&mut self, container: Container) {
+            self.0 += &format!("{container:?}(");
+        }
+
+        fn close(&mut self, container: Container) {
+            self.0 += &format!("){container:?}");
+        }
+
+        fn key(&mut self, part: &[u8], is_last: bool) {
+            self.part(part, is_last, ':');
+        }
+
+        fn text(&mut self, part: &[u8], is_last: bool) {
+            self.part(part, is_last, '"');
+        }
+
+        fn number(&mut self, part: &[u8], is_last: bool) {
+            self.part(part, is_last, '#');
+        }
+
+        fn literal(&mut self, literal: Literal) {
+            self.0 += &format!("{literal:?}");
+        }
     }
 
     fn scan<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, sink: &mut impl Sink) -> Result<(), Malformed> {
@@ -535,6 +574,13 @@ mod tests {
         let mut builder = Builder::default();
         scan(text.chunks(size.max(1)), &mut builder)?;
         Ok(builder.done.pop().unwrap())
+    }
+
+    fn assert_told_alike(bytes: &[u8], size: usize) {
+        let (mut in_one, mut in_chunks) = (Told::default(), Told::default());
+        let whole = scan([bytes], &mut in_one);
+        assert_eq!(scan(bytes.chunks(size), &mut in_chunks), whole);
+        assert_eq!(in_chunks.0, in_one.0);
     }
 
     /// Any JSON value, numbers that a double holds exactly.
@@ -596,9 +642,40 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_in_any_chunks_end_the_same_way(bytes in any::<Vec<u8>>(), size in 1usize..8) {
-            let whole = scan([&bytes[..]], &mut Deaf);
-            prop_assert_eq!(scan(bytes.chunks(size), &mut Deaf), whole);
+        fn any_bytes_in_any_chunks_are_told_and_end_the_same_way(bytes in any::<Vec<u8>>(), size in 1usize..8) {
+            assert_told_alike(&bytes, size);
+        }
+
+        #[test]
+        fn what_stands_before_a_fault_is_told_in_any_chunks(
+            value in json(),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            size in 1usize..8,
+        ) {
+            let mut bytes = value.to_string().into_bytes();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            assert_told_alike(&bytes, size);
+        }
+    }
+
+    #[test]
+    fn what_stands_before_a_fault_is_told() {
+        for (text, expected) in [
+            ("[1,2", "Array(1#2"),
+            ("[1,2.]", "Array(1#2."),
+            ("[4embed", "Array(4e"),
+            ("[-,", "Array(-"),
+            ("[12x", "Array(12#"),
+            (r#"["ab\q"#, "Array(ab"),
+            ("[nul]", "Array("),
+            (r#"{"a":"b","c"}"#, r#"Object(a:b"c:"#),
+        ] {
+            let mut told = Told::default();
+            assert_eq!(scan([text.as_bytes()], &mut told), Err(Malformed), "{text}");
+            assert_eq!(told.0, expected, "{text}");
+            assert_told_alike(text.as_bytes(), 1);
         }
     }
 
