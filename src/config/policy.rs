@@ -223,7 +223,7 @@ fn compile(raw: Filled<'_>, secret: &Secret) -> Policy {
             ipv6_prefix: raw.whole("network.ipv6_prefix") as u8,
         },
         model: model.unwrap_or_else(Model::built_in),
-        steps: Steps::new(steps.collect()),
+        steps: Steps::new(steps),
         throttle: Throttle {
             requests_per_minute: raw.number("throttle.requests_per_minute"),
             burst: raw.number("throttle.burst"),

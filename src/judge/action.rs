@@ -60,9 +60,14 @@ pub struct Steps(Vec<Step>);
 impl Steps {
     /// Steps in any order.
     #[must_use]
-    pub fn new(mut steps: Vec<Step>) -> Self {
-        steps.sort_unstable_by_key(|step| step.action);
-        Self(steps)
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        // The few that there are take their places one by one; a library's sort takes 8 KB of a module.
+        let mut sorted: Vec<Step> = Vec::new();
+        for step in steps {
+            let place = sorted.partition_point(|other| other.action <= step.action);
+            sorted.insert(place, step);
+        }
+        Self(sorted)
     }
 
     /// The strongest action whose score is reached. One that keeps the caller from the answer also needs its score to be

@@ -31,9 +31,15 @@ impl Builder {
         let number = self.indicators.len() as u32;
         self.indicators.push(indicator);
         for clause in clauses {
-            let mut atoms: Vec<Atom> = clause.into_iter().collect();
-            atoms.sort_unstable_by_key(|atom| (commonness(atom), *atom));
-            atoms.dedup();
+            let key = |atom: &Atom| (commonness(atom), *atom);
+            let mut atoms: Vec<Atom> = Vec::new();
+            for atom in clause {
+                if let Err(place) = atoms.binary_search_by_key(&key(&atom), key)
+                    && atoms.len() <= MOST_ATOMS
+                {
+                    atoms.insert(place, atom);
+                }
+            }
             if atoms.is_empty() || atoms.len() > MOST_ATOMS {
                 continue;
             }
