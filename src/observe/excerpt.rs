@@ -40,9 +40,15 @@ impl Excerpt {
 
     /// Appends a part of the text.
     pub fn push(&mut self, part: &[u8]) {
+        // A line break or the like, which was escaped: copying in general costs as much as for a line.
+        if let [byte] = part {
+            return self.push_byte(*byte);
+        }
         let filled = (self.length as usize).min(HEAD);
         let (to_head, rest) = part.split_at(part.len().min(HEAD - filled));
-        if let Some(free) = self.head.get_mut(filled..filled + to_head.len()) {
+        if let Some(free) = self.head.get_mut(filled..filled + to_head.len())
+            && !free.is_empty()
+        {
             free.copy_from_slice(to_head);
         }
         self.length += part.len() as u64;
@@ -57,9 +63,22 @@ impl Excerpt {
         if let Some(free) = self.tail.get_mut(start..start + ahead.len()) {
             free.copy_from_slice(ahead);
         }
-        if let Some(free) = self.tail.get_mut(..around.len()) {
+        if let Some(free) = self.tail.get_mut(..around.len())
+            && !free.is_empty()
+        {
             free.copy_from_slice(around);
         }
+    }
+
+    fn push_byte(&mut self, byte: u8) {
+        let place = match self.length.checked_sub(HEAD as u64) {
+            Some(behind) => self.tail.get_mut((behind % TAIL as u64) as usize),
+            None => self.head.get_mut(self.length as usize),
+        };
+        if let Some(place) = place {
+            *place = byte;
+        }
+        self.length += 1;
     }
 
     /// Appends another text, of which head and tail are known.

@@ -275,8 +275,11 @@ impl Scanner {
 
     /// Reads a string up to the end of the chunk or its closing quote; returns what follows.
     fn text<'c>(&mut self, role: Role, mut rest: &'c [u8], sink: &mut impl Sink) -> &'c [u8] {
+        // Bytes at the start that are escaped and stand for themselves, so that they come in one part with what follows.
+        let mut escaped = 0;
         loop {
-            let (plain, special) = rest.split_at(plain_length(rest));
+            let length = escaped + plain_length(rest.get(escaped..).unwrap_or_default());
+            let (plain, special) = rest.split_at(length);
             match special {
                 [b'"', after @ ..] => {
                     emit(role, plain, true, sink);
@@ -291,14 +294,19 @@ impl Scanner {
             }
             match special {
                 [] => return special,
-                // Nearly all escapes are of this kind and lie within the chunk.
+                // Nearly all escapes are of these two kinds and lie within the chunk.
+                [b'\\', b'"' | b'\\' | b'/', ..] => {
+                    rest = special.get(1..).unwrap_or_default();
+                    escaped = 1;
+                }
                 [b'\\', byte, after @ ..] if *byte != b'u' => {
-                    let Some(plain) = escaped(*byte) else {
+                    let Some(plain) = unescaped(*byte) else {
                         self.state = State::Failed;
                         return special;
                     };
                     emit(role, plain, false, sink);
                     rest = after;
+                    escaped = 0;
                 }
                 [b'\\', after @ ..] => {
                     self.state = State::Escape { role, high: 0 };
@@ -321,7 +329,7 @@ impl Scanner {
         if high != 0 {
             emit(role, REPLACEMENT, false, sink);
         }
-        match escaped(byte) {
+        match unescaped(byte) {
             Some(plain) => {
                 emit(role, plain, false, sink);
                 self.state = State::Text(role);
@@ -428,7 +436,7 @@ fn emit_char(role: Role, code: u32, sink: &mut impl Sink) {
 }
 
 /// What a byte after a backslash stands for, but for `u`.
-const fn escaped(byte: u8) -> Option<&'static [u8]> {
+const fn unescaped(byte: u8) -> Option<&'static [u8]> {
     Some(match byte {
         b'"' => b"\"",
         b'\\' => b"\\",
