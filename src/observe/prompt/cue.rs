@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::normal::Normal;
+use super::words;
 
 /// What a prompt elicits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +48,16 @@ impl Cues {
     #[must_use]
     pub fn find(text: &Normal) -> Self {
         let (phrases, bytes) = (&*PHRASES, text.bytes());
-        let (mut start, mut cues) = (0, Self::default());
-        for (index, &byte) in bytes.iter().enumerate() {
-            start = start >> 8 | u64::from(byte) << (8 * START - 8);
-            if phrases.may_begin(start) && index + 1 >= START {
-                cues = cues | phrases.at(start, bytes.get(index + 1 - START..).unwrap_or_default());
+        let (mut cues, mut is_inside) = (Self::default(), 0);
+        for (number, block) in bytes.chunks(words::BLOCK).map(words::block).enumerate() {
+            let letters = words::letters(&block);
+            let inside = letters & (letters << 1 | is_inside);
+            is_inside = letters >> (words::BLOCK - 1);
+            let mut starts = !(inside | words::spaces_and_continuations(&block));
+            while starts != 0 {
+                let place = number * words::BLOCK + starts.trailing_zeros() as usize;
+                starts &= starts - 1;
+                cues = cues | phrases.at(bytes.get(place..).unwrap_or_default());
             }
         }
         cues
@@ -89,7 +95,7 @@ const LIST: &str = include_str!("cues.txt");
 /// Bytes of a phrase by which it is looked up.
 const START: usize = 6;
 
-/// The phrases by their first six bytes, and a bitmap of those starts: nearly every place of a text is passed over
+/// The phrases by their first six bytes, and a bitmap of those starts: nearly every word of a text is passed over
 /// after one look into it. `benches/prompt.rs` compares this with an Aho-Corasick automaton.
 struct Phrases {
     starts: [u64; 1024],
@@ -105,8 +111,7 @@ static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
     for (cue, phrase) in phrases() {
         let normal = Normal::new(phrase.as_bytes());
         // A test sees to it that all are long enough.
-        let Some(first) = normal.bytes().first_chunk::<START>() else { continue };
-        let start = first.iter().rev().fold(0, |start, byte| start << 8 | u64::from(*byte));
+        let Some(start) = start_of(normal.bytes()) else { continue };
         let (word, bit) = Phrases::place(start);
         if let Some(word) = all.starts.get_mut(word) {
             *word |= 1 << bit;
@@ -128,12 +133,20 @@ impl Phrases {
         self.starts.get(word).is_some_and(|word| word >> bit & 1 == 1)
     }
 
-    /// The cues of the phrases with which a text begins, whose first bytes are `start`.
-    fn at(&self, start: u64, text: &[u8]) -> Cues {
-        let candidates = self.phrases.get(&start).into_iter().flatten();
+    /// The cues of the phrases with which a text begins.
+    #[inline]
+    fn at(&self, text: &[u8]) -> Cues {
+        let start = start_of(text).filter(|start| self.may_begin(*start));
+        let candidates = start.and_then(|start| self.phrases.get(&start)).into_iter().flatten();
         let found = candidates.filter(|(_, phrase)| text.starts_with(phrase));
         found.fold(Cues::default(), |cues, (cue, _)| cues | *cue)
     }
+}
+
+/// The first bytes of a text, by which phrases are looked up.
+fn start_of(text: &[u8]) -> Option<u64> {
+    let [a, b, c, d, e, f] = *text.first_chunk::<START>()?;
+    Some(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
 }
 
 /// The phrases of the list, each with its cue.
@@ -175,6 +188,15 @@ mod tests {
     fn few_phrases_begin_alike() {
         let most = PHRASES.phrases.values().map(Vec::len).max();
         assert!(most <= Some(12), "{most:?}");
+    }
+
+    #[test]
+    fn a_phrase_begins_where_a_word_does() {
+        assert_eq!(find("rethink aloud before the next"), [""; 0]);
+        for before in ["", "<", "\"", "再", "é ", "-", &format!("{} ", "x".repeat(62)), &format!("{} ", "x".repeat(63))]
+        {
+            assert_eq!(find(&format!("{before}think aloud before")), ["reasoning"], "{before}");
+        }
     }
 
     #[test]

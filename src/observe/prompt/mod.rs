@@ -3,9 +3,12 @@
 pub mod cue;
 pub mod normal;
 pub mod simhash;
+mod words;
 
 pub use cue::{Cue, Cues};
 pub use normal::Normal;
+
+use std::hash::Hasher;
 
 use super::excerpt::{Excerpt, HEAD, TAIL};
 use super::hash::{Purpose, Secret};
@@ -51,16 +54,23 @@ impl Prompt {
         let mut copy = [0; HEAD + TAIL];
         let normal = Normal::new(text.copy_to(&mut copy));
         let bytes = normal.bytes();
-        let hash = |part: &[u8]| secret.hash(Purpose::Prompt, part);
+        // Each prefix is the start of the next, so one pass hashes them all.
+        let (mut hasher, mut hashed) = (secret.hasher(Purpose::Prompt), 0);
+        let prefixes = PREFIXES.map(|length| {
+            hasher.write(bytes.get(hashed..length)?);
+            hashed = length;
+            Some(hasher.finish())
+        });
+        hasher.write(bytes.get(hashed..).unwrap_or_default());
         let seed = secret.words();
         let sketch = |part: &[u8]| simhash::simhash(lossy(part), seed);
         let missing = if text.is_cut() { text.length() } else { 0 };
         let end = bytes.len().checked_sub(SUFFIX).and_then(|start| bytes.get(start..));
         Some(Self {
             length: text.length(),
-            hash: hash(bytes) ^ missing,
-            prefixes: PREFIXES.map(|length| bytes.get(..length).map(hash)),
-            suffix: end.map(hash),
+            hash: hasher.finish() ^ missing,
+            prefixes,
+            suffix: end.map(|end| secret.hash(Purpose::Prompt, end)),
             simhash: sketch(bytes),
             ends: [bytes.get(..PREFIXES[TEMPLATE_PREFIX]), end]
                 .map(|part| part.filter(|_| secret.shares_words()).map(sketch)),

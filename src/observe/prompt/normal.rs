@@ -5,6 +5,9 @@ use super::super::excerpt::{HEAD, TAIL};
 /// Bytes of normalised text that are kept. Lower case may take more bytes than upper case.
 const ROOM: usize = HEAD + TAIL + 256;
 
+/// Bytes of ASCII that are looked at together: a vector.
+const BLOCK: usize = 16;
+
 /// Normalised text; fixed size.
 pub struct Normal {
     bytes: [u8; ROOM],
@@ -13,23 +16,15 @@ pub struct Normal {
     last: u8,
 }
 
-/// What each ASCII character becomes.
-#[allow(clippy::indexing_slicing)] // in range, or it would not compile
-const ASCII: [u8; 128] = {
-    let mut table = [0; 128];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = match byte as u8 {
-            b'0'..=b'9' => DIGIT,
-            b' ' | b'\t'..=b'\r' => SPACE,
-            other => other.to_ascii_lowercase(),
-        };
-        byte += 1;
-    }
-    table
-};
 const SPACE: u8 = b' ';
 const DIGIT: u8 = b'0';
+
+/// What an ASCII character becomes.
+const fn plain(byte: u8) -> u8 {
+    let byte = if byte.is_ascii_digit() { DIGIT } else { byte };
+    let byte = if byte.wrapping_sub(b'\t') < 5 { SPACE } else { byte };
+    byte.to_ascii_lowercase()
+}
 
 impl Normal {
     /// Normalises a text. Bytes that are no UTF-8, as where an excerpt was cut inside a character, are left out.
@@ -37,21 +32,13 @@ impl Normal {
     pub fn new(text: &[u8]) -> Self {
         // White space at the start is left out too.
         let mut normal = Self { bytes: [0; ROOM], length: 0, last: SPACE };
-        // Most text begins in ASCII, where each byte is a character; the rest is read as what it may be.
-        let ascii = text.iter().position(|byte| !byte.is_ascii()).unwrap_or(text.len());
-        let (ascii, rest) = text.split_at_checked(ascii).unwrap_or_default();
-        for &byte in ascii {
-            normal.push(ASCII.get(usize::from(byte)).copied().unwrap_or(byte));
-        }
-        for chunk in rest.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                match ASCII.get(character as usize) {
-                    Some(&byte) => normal.push(byte),
-                    None if character.is_whitespace() => normal.push(SPACE),
-                    None if character.is_numeric() => normal.push(DIGIT),
-                    None => normal.push_lower(character),
-                }
-            }
+        let mut rest = text;
+        while !rest.is_empty() {
+            rest = normal.push_ascii(rest);
+            let others = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
+            let (others, after) = rest.split_at(others);
+            normal.push_others(others);
+            rest = after;
         }
         normal.length -= usize::from(normal.bytes().ends_with(b" "));
         normal
@@ -61,6 +48,59 @@ impl Normal {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Appends the ASCII with which a text begins. Returns what follows it.
+    fn push_ascii<'t>(&mut self, text: &'t [u8]) -> &'t [u8] {
+        let mut rest = text;
+        while let Some((block, after)) = rest.split_first_chunk()
+            && block.iter().fold(0, |all, byte| all | byte).is_ascii()
+        {
+            self.push_block(block);
+            rest = after;
+        }
+        let length = rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+        let (ascii, rest) = rest.split_at(length);
+        self.push_each(ascii);
+        rest
+    }
+
+    /// Appends ASCII: at once where nothing in it repeats that is kept once, which is nearly everywhere.
+    fn push_block(&mut self, block: &[u8; BLOCK]) {
+        let mut block = *block;
+        block.iter_mut().for_each(|byte| *byte = plain(*byte));
+        let mut before = [self.last; BLOCK];
+        before.iter_mut().skip(1).zip(block).for_each(|(before, byte)| *before = byte);
+        let repeats = block.iter().zip(before).fold(0, |repeats, (&byte, before)| {
+            repeats | u8::from((byte == before) & ((byte == SPACE) | (byte == DIGIT)))
+        });
+        let end = self.length + BLOCK;
+        match self.bytes.get_mut(self.length..end) {
+            Some(free) if repeats == 0 => {
+                free.copy_from_slice(&block);
+                self.length = end;
+                self.last = block[BLOCK - 1];
+            }
+            _ => self.push_each(&block),
+        }
+    }
+
+    #[inline(never)] // once in the module
+    fn push_each(&mut self, ascii: &[u8]) {
+        ascii.iter().for_each(|byte| self.push(plain(*byte)));
+    }
+
+    /// Appends text that has no ASCII in it.
+    fn push_others(&mut self, text: &[u8]) {
+        for character in text.utf8_chunks().flat_map(|chunk| chunk.valid().chars()) {
+            if character.is_whitespace() {
+                self.push(SPACE);
+            } else if character.is_numeric() {
+                self.push(DIGIT);
+            } else {
+                self.push_lower(character);
+            }
+        }
     }
 
     fn push(&mut self, byte: u8) {
@@ -111,7 +151,34 @@ mod tests {
         assert_eq!(Normal::new(&[&text[..2], b" x"].concat()).bytes(), b"n x");
     }
 
+    /// The same, a character at a time.
+    fn by_characters(text: &str) -> String {
+        let mut normal = String::new();
+        for character in text.chars() {
+            let plain = if character.is_whitespace() {
+                String::from(" ")
+            } else if character.is_numeric() {
+                String::from("0")
+            } else {
+                character.to_lowercase().collect()
+            };
+            let is_once = plain == " " || plain == "0";
+            let is_dropped = normal.ends_with(&plain) || (normal.is_empty() && plain == " ");
+            if !(is_once && is_dropped) {
+                normal += &plain;
+            }
+        }
+        normal.truncate(normal.trim_end_matches(' ').len());
+        normal
+    }
+
     proptest! {
+        #[test]
+        fn text_is_normalised_as_by_characters(text in "([ -~]{0,40}|[ \n0-9]{0,9}|\\PC{0,9}){0,9}") {
+            let normal = Normal::new(text.as_bytes());
+            prop_assert_eq!(std::str::from_utf8(normal.bytes()), Ok(&*by_characters(&text)));
+        }
+
         #[test]
         fn any_bytes_become_bounded_text(bytes in proptest::collection::vec(any::<u8>(), 0..4000)) {
             let normal = Normal::new(&bytes);

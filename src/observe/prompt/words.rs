@@ -1,0 +1,58 @@
+//! Where words lie in a text: a bit for each of 64 bytes.
+
+/// Bytes that are looked at together.
+pub const BLOCK: usize = 64;
+
+/// The first bytes of a text; behind its end zeros.
+pub fn block(text: &[u8]) -> [u8; BLOCK] {
+    text.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [0; BLOCK];
+        block.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        block
+    })
+}
+
+/// The letters and digits of ASCII.
+#[inline(never)] // once in the module
+pub fn letters(block: &[u8; BLOCK]) -> u64 {
+    marks(block, |byte| byte.is_ascii_alphanumeric())
+}
+
+/// What is no word's start: spaces, and bytes within a character.
+pub fn spaces_and_continuations(block: &[u8; BLOCK]) -> u64 {
+    marks(block, |byte| (byte == b' ') | (byte & 0xc0 == 0x80))
+}
+
+/// A bit for each byte that is one of these.
+fn marks(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+    // A pass that compilers make vectors of, and one that packs eight bytes into one.
+    let mut flags = [0; BLOCK];
+    flags.iter_mut().zip(block).for_each(|(flag, byte)| *flag = u8::from(is(*byte)));
+    let (eights, _) = flags.as_chunks::<8>();
+    eights.iter().rev().fold(0, |marks, eight| {
+        // The product's highest byte holds the eight bits side by side: no two of its terms fall onto one bit.
+        marks << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn each(block: &[u8; BLOCK], is: impl Fn(&u8) -> bool) -> u64 {
+        block.iter().enumerate().fold(0, |marks, (place, byte)| marks | u64::from(is(byte)) << place)
+    }
+
+    proptest! {
+        #[test]
+        fn each_byte_has_its_bit(text in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let block = block(&text);
+            let (bytes, padding) = block.split_at(text.len().min(BLOCK));
+            prop_assert_eq!(bytes, &text[..bytes.len()]);
+            prop_assert!(padding.iter().all(|byte| *byte == 0));
+            prop_assert_eq!(letters(&block), each(&block, u8::is_ascii_alphanumeric));
+            prop_assert_eq!(spaces_and_continuations(&block), each(&block, |byte| *byte == b' ' || byte >> 6 == 0b10));
+        }
+    }
+}
