@@ -15,9 +15,10 @@ from test_actions import hashed
 from test_workers import ask
 from upstash_redis import Redis as Upstash
 
+from harness.certificates import make
 from harness.clock import Clock
 from harness.envoy import ROOT, Envoy, free_port
-from harness.fleet import PASSWORD, Bridge, Edge, Valkey, Webdis, acl, told
+from harness.fleet import PASSWORD, Bridge, Edge, Valkey, Webdis, acl, tls_in_front_of, told
 from harness.load import Load
 from harness.origin import Origin
 
@@ -341,40 +342,69 @@ def with_comments(*names: str) -> str:
     return "\n".join(lines)
 
 
-def test_the_way_to_the_store_may_have_a_login_and_tls(tmp_path):
-    config = with_comments("login", "TLS")
-    assert "UpstreamTlsContext" in config.replace("# ", "") and "    transport_socket:" in config
-    checked = Envoy(config, tmp_path, {}, environment={"FLEET_PASSWORD": PASSWORD}).validate()
-    assert checked.returncode == 0, checked.stderr[-1_000:]
+class Cluster:
+    """A Valkey cluster of three, and an Envoy in front of it that knows the way and logs in; with `certificates` it speaks TLS to the
+    nodes and trusts the authority that is there."""
 
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A Valkey cluster of three, and an Envoy in front of it that knows the way and logs in."""
-    with contextlib.ExitStack() as stack:
-        ports, buses = ([free_port() for _ in range(3)] for _ in range(2))
+    def __init__(self, folder, stack: contextlib.ExitStack, certificates=None, trusted=None):
+        ports, buses, fronts = ([free_port() for _ in range(3)] for _ in range(3))
         options = {"cluster-enabled": "yes", "cluster-node-timeout": "2000", "cluster-require-full-coverage": "no"}
-        nodes = [stack.enter_context(Valkey(tmp_path, port, **options | {"cluster-port": str(bus)})) for port, bus in zip(ports, buses)]
-        for index, node in enumerate(nodes):
+        if certificates:
+            stack.enter_context(tls_in_front_of(ports, fronts, certificates, folder / "tls"))
+        else:
+            fronts = ports
+        # It is there first, and waits for nobody. Envoys on one machine have ports of their own.
+        way = {9902: free_port(), 6380: free_port()} | dict(zip((7001, 7002, 7003), fronts))
+        config = with_comments("login", "TLS") if certificates else with_comments("login")
+        config = config.replace("valkey.example.org", "localhost").replace("/etc/ssl/certs/ca-certificates.crt", str(trusted))
+        proxy = Envoy(config, folder / "store", way, environment={"FLEET_PASSWORD": PASSWORD})
+        proxy.ports[9901] = proxy.ports[9902]
+        stack.enter_context(proxy)
+        self.port = proxy.ports[6380]
+        self.nodes = [stack.enter_context(Valkey(folder, port, **options | {"cluster-port": str(bus), "cluster-announce-port": str(front)}))
+                      for port, bus, front in zip(ports, buses, fronts)]
+        for index, node in enumerate(self.nodes):
             first, last = 16_384 * index // 3, 16_384 * (index + 1) // 3
             node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
             node.client.execute_command(*acl())
             for port, bus in zip(ports, buses):
                 node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
-        info = [lambda node=node: str(node.client.execute_command("CLUSTER INFO")) for node in nodes]
+        info = [lambda node=node: str(node.client.execute_command("CLUSTER INFO")) for node in self.nodes]
         until(lambda: all("'cluster_state': 'ok'" in text() and "'cluster_known_nodes': '3'" in text() for text in info), 30, lambda: info[0]())
-        # Envoys on one machine: each has ports of its own.
-        way = {9902: free_port(), 6380: free_port(), 7001: ports[0], 7002: ports[1], 7003: ports[2]}
-        proxy = Envoy(with_comments("login"), tmp_path / "store", way, environment={"FLEET_PASSWORD": PASSWORD})
-        proxy.ports[9901] = proxy.ports[9902]
-        stack.enter_context(proxy)
-        yield nodes, proxy.ports[6380]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: Cluster(tmp_path, stack, **options)
+
+
+def test_the_way_to_the_store_may_have_a_login_and_tls(fleet, cluster, tmp_path):
+    certificates = tmp_path / "certificates"
+    cluster, fleet = cluster(certificates=certificates, trusted=make(certificates)), fleet()
+    fleet.webdis(redis_port=cluster.port)
+    edge = fleet.edge()
+    assert send(edge, "sk-by-tls", 3) == 3
+    # Shard 0 lies at the node that has its slot.
+    node = cluster.nodes[int(cluster.nodes[0].client.execute_command("CLUSTER", "KEYSLOT", "scarecrow:{0}")) * 3 // 16_384]
+    until(lambda: told(node.client, name_of("sk-by-tls")) > 2.9, 20, lambda: edge.log.read_text()[-1_500:])
+
+
+def test_a_store_whose_certificate_is_anothers_is_told_nothing(fleet, cluster, tmp_path):
+    certificates = tmp_path / "certificates"
+    make(certificates)
+    cluster, fleet = cluster(certificates=certificates, trusted=make(tmp_path / "others")), fleet()
+    fleet.webdis(redis_port=cluster.port)
+    edge = fleet.edge()
+    assert send(edge, "sk-by-tls", 3) == 3, "and nobody waits for it"
+    until(lambda: edge.metric("sync_failures") > 0)
+    assert not any(list(node.client.scan_iter("scarecrow:*")) for node in cluster.nodes)
 
 
 def test_a_cluster_holds_the_shards_and_the_loss_of_one_is_only_its_own(fleet, cluster):
-    nodes, port = cluster
-    fleet = fleet()
-    fleet.webdis(redis_port=port)
+    cluster, fleet = cluster(), fleet()
+    nodes = cluster.nodes
+    fleet.webdis(redis_port=cluster.port)
     edge = fleet.edge(ALL | {"shards": 8, "stale_after_ms": 1000})
     keys = [f"sk-many-{number}" for number in range(40)]
     for key in keys:
@@ -397,9 +427,9 @@ def test_a_cluster_holds_the_shards_and_the_loss_of_one_is_only_its_own(fleet, c
 
 
 def test_a_slot_that_moves_to_another_node_loses_nothing(fleet, cluster):
-    nodes, port = cluster
-    fleet = fleet()
-    fleet.webdis(redis_port=port)
+    cluster, fleet = cluster(), fleet()
+    nodes = cluster.nodes
+    fleet.webdis(redis_port=cluster.port)
     edge = fleet.edge(policy=RATE)
     slot = int(nodes[0].client.execute_command("CLUSTER", "KEYSLOT", "scarecrow:{0}"))
     here = slot * 3 // 16_384

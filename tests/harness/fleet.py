@@ -112,6 +112,30 @@ class Webdis(Process):
         self.process.send_signal(signal.SIGCONT)
 
 
+def tls_in_front_of(ports: list[int], fronts: list[int], certificates: Path, folder: Path) -> Envoy:
+    """An Envoy that speaks TLS at the fronts, with the certificate in a folder, for servers that speak none."""
+    certificate = {"certificate_chain": {"filename": str(certificates / "certificate.pem")},
+                   "private_key": {"filename": str(certificates / "key.pem")}}
+    api, admin = "type.googleapis.com/envoy.extensions", free_port()
+
+    def at(port: int) -> dict:
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    def listener(port: int, front: int) -> dict:
+        tls = {"@type": f"{api}.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": {"tls_certificates": [certificate]}}
+        proxy = {"@type": f"{api}.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tls", "cluster": f"to-{port}"}
+        chain = {"transport_socket": {"name": "tls", "typed_config": tls}, "filters": [{"name": "tcp", "typed_config": proxy}]}
+        return {"name": f"at-{front}", "address": at(front), "filter_chains": [chain]}
+
+    def cluster(port: int) -> dict:
+        endpoints = [{"lb_endpoints": [{"endpoint": {"address": at(port)}}]}]
+        return {"name": f"to-{port}", "type": "STATIC", "load_assignment": {"cluster_name": f"to-{port}", "endpoints": endpoints}}
+
+    config = {"admin": {"address": at(admin)},
+              "static_resources": {"listeners": [listener(*pair) for pair in zip(ports, fronts)], "clusters": [cluster(port) for port in ports]}}
+    return Envoy(yaml.safe_dump(config, width=1_000), folder, {9901: admin})
+
+
 class Bridge:
     """Speaks Upstash's REST dialect in front of a real Valkey: a POST with a command as a JSON array, `{"result": …}` or
     `{"error": …}` back, a bearer token. The real SDK is tested against it beside Scarecrow."""
