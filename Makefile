@@ -27,13 +27,15 @@ $(WASM): $(SOURCES) tests/build-wasm.sh
 	@python3 src/proxy/exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
 	@echo "$@: $$(stat -c %s $@) bytes"
 
-# The filter with a fault that tests can ask for.
-target/faulty/scarecrow.wasm: $(SOURCES) tests/build-wasm.sh
-	@tests/build-wasm.sh . target/faulty --features fault-injection
-	@python3 src/proxy/exports.py target/faulty/wasm32-wasip1/release/scarecrow.wasm $@
+# The filter with a fault that tests can ask for. It shares all but itself with the filter, which takes its place again.
+target/faulty/scarecrow.wasm: $(WASM)
+	@tests/build-wasm.sh . target --features fault-injection
+	@mkdir -p $(@D)
+	@python3 src/proxy/exports.py target/wasm32-wasip1/release/scarecrow.wasm $@
+	@tests/build-wasm.sh . target
 
 # Filters to measure against.
-SCAN := target/scan/wasm32-wasip1/release/peers.wasm
+SCAN := target/filters/wasm32-wasip1/release/peers.wasm
 PEERS := $(patsubst %,target/%/wasm32-wasip1/release/peers.wasm,noop naive scan)
 
 target/noop/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
@@ -42,13 +44,13 @@ target/noop/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 target/naive/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 	@tests/build-wasm.sh benches/peers target/naive --features naive
 
-target/scan/%/peers.wasm: benches/peers/Cargo.toml $(wildcard benches/peers/src/*) $(wildcard src/observe/json/*)
-	@tests/build-wasm.sh benches/peers target/scan --features scan
+target/filters/%/peers.wasm: benches/peers/Cargo.toml $(wildcard benches/peers/src/*) $(wildcard src/observe/json/*)
+	@tests/build-wasm.sh benches/peers target/filters --features scan
 
 # A filter that tries what hosts offer.
-ABI := target/abi/wasm32-wasip1/release/abi.wasm
+ABI := target/filters/wasm32-wasip1/release/abi.wasm
 $(ABI): tests/filters/abi/Cargo.toml tests/filters/abi/src/lib.rs
-	@tests/build-wasm.sh tests/filters/abi target/abi
+	@tests/build-wasm.sh tests/filters/abi target/filters
 
 edge/workers/scarecrow.wasm: $(WASM)
 	@cp $< $@

@@ -16,7 +16,7 @@ from bench import load, options
 from bench.variants import config, wasm
 from harness.envoy import ROOT, Envoy, Failed, free_port
 
-SCAN = ROOT / "target/scan/wasm32-wasip1/release/peers.wasm"
+SCAN = ROOT / "target/filters/wasm32-wasip1/release/peers.wasm"
 WAYS = {"not at all": "n", "the filter's scanner": "s", "serde_json::from_slice::<Value>": "v"}
 # That are sent for one measurement.
 REQUESTS = 5_000

@@ -9,7 +9,7 @@ from harness.dialects import Reply
 from harness.envoy import ROOT
 
 pytestmark = not_fastly("there is no proxy-wasm host; the program is the module")
-FILTER = ROOT / "target/abi/wasm32-wasip1/release/abi.wasm"
+FILTER = ROOT / "target/filters/wasm32-wasip1/release/abi.wasm"
 WORKER = """
 import { scarecrow } from "scarecrow-workers";
 import module from "scarecrow-workers/scarecrow.wasm";
