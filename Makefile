@@ -108,7 +108,7 @@ unit:
 
 .PHONY: webdis
 webdis:
-	@tests/install-webdis.sh
+	@command -v webdis >/dev/null || tests/install-debian.sh "webdis is missing (https://github.com/nicolasff/webdis)" webdis
 
 e2e: webdis $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
 	@$(PYTHON) -m pytest -q -n 3 -p no:cacheprovider tests/e2e # cases mostly wait, so three at a time suit two cores

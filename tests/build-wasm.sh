@@ -58,16 +58,7 @@ fi
 
 packages="rustc-web cargo-web rust-web-src rust-web-llvm lld wasi-libc"
 if ! dpkg -s $packages >/dev/null 2>&1; then
-    command -v apt-get >/dev/null || fail "rustup cannot fetch the target wasm32-wasip1 (is the network missing?), and there is no apt-get to install Debian's"
-    root=()
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || fail "rustup cannot fetch the target wasm32-wasip1, and installing Debian's packages needs root: run as root 'apt-get install $packages'"
-        root=(sudo)
-    fi
-    echo "rustup cannot fetch wasm32-wasip1; installing Debian's packages: $packages" >&2
-    "${root[@]}" apt-get update -qq >/dev/null || fail "apt-get update failed: is the network missing?"
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null ||
-        fail "apt-get could not install $packages"
+    "$(dirname "$0")/install-debian.sh" "build-wasm: rustup cannot fetch the target wasm32-wasip1 (is the network missing?)" $packages
 fi
 # rustup's cargo stands before Debian's in PATH, so call that by its path. A library has no start-up object (proxy-wasm defines
 # `_initialize` itself), a program has libc's.
