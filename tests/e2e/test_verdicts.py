@@ -9,7 +9,6 @@ import threading
 import time
 
 import httpx
-import pytest
 import yaml
 from conftest import HOSTS
 
@@ -87,15 +86,10 @@ def features(reasons: str) -> list[str]:
     return [reason.split("=")[0] for reason in reasons.split(",")]
 
 
-@pytest.fixture
-def both(gateways):
-    """The same policy in Envoy and in workerd, each with a model of its own."""
-    return [gateways(host, POLICY, model=Origin(latency=0)) for host in HOSTS]
-
-
-def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(both, tmp_path):
-    record = []
-    clients = [gate.http(timeout=10) for gate in both]
+def sent(gates: list) -> tuple[list[dict], float]:
+    """Sends all requests to each of the gates at once. Returns the record, and the seconds that the slowest of them took."""
+    record, slowest = [], 0.0
+    clients = [gate.http(timeout=10) for gate in gates]
     for client in clients:
         # Default headers of the client that sends are none of the recorded client's.
         client.headers.clear()
@@ -109,10 +103,21 @@ def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(both, tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
+        slowest = max(slowest, (datetime.datetime.now(datetime.timezone.utc) - started).total_seconds())
         assert [got[0].status_code for got in answers] == [200, 200]
         assert answers[0][0].content == answers[1][0].content
         record.append(har(entry, request, answers[0][0], started.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
         time.sleep(0.02)
+    return record, slowest
+
+
+def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(gateways, tmp_path):
+    # The same policy in Envoy and in workerd, each with a model of its own. A machine that stalls gives each other rates, so it is asked again.
+    for _ in range(3):
+        both = [gateways(host, POLICY, model=Origin(latency=0)) for host in HOSTS]
+        record, slowest = sent(both)
+        if slowest < 0.25:
+            break
     time.sleep(1)
     envoy, workerd = (judged(gate.access_log()) for gate in both)
     assert len(envoy) == len(workerd) > 100
@@ -129,8 +134,7 @@ def test_envoy_workerd_and_replay_judge_the_same_traffic_alike(both, tmp_path):
             is_alike &= len({verdict[2] for verdict in (one, other, third)}) == 1
         if not is_alike:
             differences.append((number, one, other, third))
-    # Nor does a machine that stalls between two of them give each the same rates; a judgement of another kind shows in more than one.
-    assert len(differences) <= 0.01 * len(envoy), differences[:5]
+    assert not differences, differences[:5]
     same = sum(features(one[3]) == features(other[3]) for one, other in zip(envoy, workerd))
     assert same >= 0.97 * len(envoy), "the same reasons, but for two that are as strong as each other"
     # It was worth comparing: many kinds of verdicts.
