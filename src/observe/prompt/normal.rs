@@ -53,6 +53,7 @@ impl Normal {
     /// Appends the ASCII with which a text begins. Returns what follows it.
     fn push_ascii<'t>(&mut self, text: &'t [u8]) -> &'t [u8] {
         let mut rest = text;
+        // A fold of its bytes keeps a block in one vector; `is_ascii` would read it as two words.
         while let Some((block, after)) = rest.split_first_chunk()
             && block.iter().fold(0, |all, byte| all | byte).is_ascii()
         {
