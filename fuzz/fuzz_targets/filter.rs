@@ -234,6 +234,15 @@ impl Proxy {
         }
     }
 
+    /// A request without a body comes, and is judged, and ends.
+    fn come_and_go(&mut self) {
+        let count = self.requests.len();
+        self.run(&Call::Begin { path: 0, user_agent: &[], key: 0, other: Vec::new(), is_end: true });
+        if self.requests.len() > count {
+            self.run(&Call::Delete { which: count as u8 });
+        }
+    }
+
     fn run(&mut self, call: &Call<'_>) {
         match call {
             Call::Begin { path, user_agent, key, other, is_end } => {
@@ -329,7 +338,8 @@ impl Proxy {
                 host::with(|host| host.time = host.time.saturating_add(u64::from(*milliseconds) * 1_000_000));
                 self.tick();
             }
-            Call::Clock { to } => host::with(|host| host.time = *to),
+            // At its end it would stand still.
+            Call::Clock { to } => host::with(|host| host.time = to / 2),
             Call::Configure { policy, other } => {
                 let policy = POLICIES.get(*policy as usize).map_or(*other, |policy| policy.as_bytes());
                 self.configure(policy);
@@ -375,16 +385,16 @@ fn run(input: &Input<'_>) {
     unsafe { _initialize() };
     assert!(proxy.configure(some(&POLICIES, input.policy).as_bytes()), "{:?}", host::with(|host| host.log.clone()));
     for call in input.calls.iter().take(64) {
-        // The service has no requests.
-        if !(input.service && matches!(call, Call::Begin { .. } | Call::Configure { .. })) {
-            proxy.run(call);
-        }
+        proxy.run(call);
     }
-    // Whoever is kept waiting by the host goes on before long; whoever waits for its client may wait.
+    // Whoever is kept waiting by the host goes on before long, also while others come; whoever waits for its client may wait.
     let waiting = |proxy: &Proxy| proxy.requests.iter().filter(|request| request.waits).count();
     if proxy.keeps_back {
         for _ in 0..10 {
-            host::with(|host| host.time = host.time.saturating_add(SECOND));
+            for _ in 0..2 {
+                host::with(|host| host.time = host.time.saturating_add(SECOND / 2));
+                proxy.come_and_go();
+            }
             proxy.tick();
         }
         assert_eq!(waiting(&proxy), 0, "a request waits for ever");

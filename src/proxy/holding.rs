@@ -129,7 +129,7 @@ impl Holding {
         bytes < self.limit
     }
 
-    /// Lets those go that wait in vain. To be called about once a second.
+    /// Lets those go that wait in vain. To be called once a second or oftener.
     pub fn tick(&mut self, now: Time) -> Vec<LetGo> {
         let mut free = Vec::new();
         if let Proof::OnTrial(hold) = &self.proof

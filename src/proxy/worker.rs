@@ -141,10 +141,10 @@ impl Worker {
         WORKER.with_borrow_mut(|worker| {
             if let Some(worker) = worker {
                 let now = raw::now();
+                worker.let_go(now);
                 worker.sync(now);
                 if is_due(worker.reported_at, REPORT_EVERY, now) {
                     worker.send_counts(now);
-                    worker.let_go(now);
                 }
             }
         });

@@ -251,6 +251,28 @@ def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
     assert all("x-scarecrow-score" in ours(received) for received in gate.suspects.received[1:])
 
 
+@envoy_only("a setting of the Wasm filter")
+def test_a_busy_worker_lets_go_whom_envoy_keeps_waiting_as_soon_as_an_idle_one(gateway):
+    def forget(_, plugin):
+        del plugin["allow_on_headers_stop_iteration"]
+
+    gate = gateway(TAG_ALL, change=forget, workers=1)
+    waited = []
+
+    def wait():
+        started = time.monotonic()
+        assert post(gate, json.dumps(CHAT).encode()).status_code == 200
+        waited.append(time.monotonic() - started)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    with gate.http() as client:
+        while waiting.is_alive():
+            assert client.get("/v1/models").status_code == 200
+    assert gate.counter("bodies_withheld{}") == 1
+    assert waited[0] < 3
+
+
 def test_reading_can_be_turned_off(gateway):
     gate = gateway(TAG_ALL | {"inspection": {"request_bytes": 0, "responses": "nothing"}})
     for _ in range(12):
