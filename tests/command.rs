@@ -246,6 +246,27 @@ fn check_warns_of_settings_that_stand_in_the_way_of_waiting() {
 }
 
 #[test]
+fn check_warns_of_a_root_id_in_the_wrong_place() {
+    let sharing = std::fs::read_to_string("envoy/sharing.yaml").unwrap();
+    for (change, expected) in [
+        (
+            (
+                "allow_on_headers_stop_iteration",
+                "root_id: scarecrow-share\n                allow_on_headers_stop_iteration",
+            ),
+            "pass unread",
+        ),
+        (("root_id: scarecrow-share", "root_id: share"), "nothing is shared"),
+    ] {
+        assert!(sharing.contains(change.0));
+        let misplaced = file("misplaced.yaml", sharing.replacen(change.0, change.1, 1));
+        let output = scarecrow(&["check", misplaced.to_str().unwrap()]);
+        let told = err(&output);
+        assert!(output.status.success() && told.contains("warning: root_id: ") && told.contains(expected), "{told}");
+    }
+}
+
+#[test]
 fn explain_shows_what_was_seen_in_one_exchange_and_what_each_feature_added() {
     let explained =
         |arguments: &[&str]| scarecrow(&[&["explain", "tests/traffic/distilabel.jsonl"], arguments].concat());

@@ -29,7 +29,8 @@ const PIECE: usize = 64 * 1024;
 /// The context of one request.
 pub struct Exchange {
     id: u32,
-    plugin: Rc<Plugin>,
+    /// What to judge by; without it all passes.
+    plugin: Option<Rc<Plugin>>,
     /// The request's body, while it is read.
     reading: Option<Box<Reading>>,
     /// The request, once the origin has it.
@@ -68,19 +69,19 @@ struct SentOn {
 }
 
 impl Exchange {
-    /// A context of this number under this plugin's policy.
-    pub fn new(id: u32, plugin: Rc<Plugin>) -> Self {
+    /// A context of this number under this plugin's policy; without one all passes.
+    pub fn new(id: u32, plugin: Option<Rc<Plugin>>) -> Self {
         Self { id, plugin, reading: None, sent: None, answer: None, spent: None, fault: Fault::default() }
     }
 
-    fn request(&mut self, bodyless: bool, now: Time) -> Action {
+    fn request(&mut self, plugin: &Plugin, bodyless: bool, now: Time) -> Action {
         let map = raw::headers(Map::Request).unwrap_or_default();
         let headers = Headers::new(wire::pairs(&map));
         self.fault = Fault::asked(&headers);
         self.fault.strike(Callback::RequestHeaders);
         let written = raw::property(request::CONNECTION);
         let written = written.as_deref().map(Written::parse);
-        let (policy, is_valid) = match self.plugin.policy_of_route(written.and_then(|written| written.route)) {
+        let (policy, is_valid) = match plugin.policy_of_route(written.and_then(|written| written.route)) {
             Ok(policy) => (policy, true),
             Err(policy) => (policy, false),
         };
@@ -200,7 +201,7 @@ impl Exchange {
         }
         // The origin may answer before it has the whole body.
         self.end_of_request(false);
-        let Some(sent) = &self.sent else { return };
+        let (Some(sent), Some(plugin)) = (&self.sent, &self.plugin) else { return };
         // One call for all headers costs about as much as one for each of two.
         let map = raw::headers(Map::Response);
         if sent.is_tagged {
@@ -215,7 +216,7 @@ impl Exchange {
         }
         let map = map.unwrap_or_default();
         let head = ResponseHead::new(wire::pairs(&map));
-        Worker::with(&self.plugin.policy, |worker| {
+        Worker::with(&plugin.policy, |worker| {
             worker.counts.add_status(head.status);
             if let Some(wait) = head.wait() {
                 worker.counts.add(Count::Origin429);
@@ -240,9 +241,9 @@ impl Exchange {
 
     /// Remembers what the answer told, as far as it came.
     fn end_of_answer(&mut self) {
-        if let (Some(answer), Some(sent)) = (self.answer.take(), &self.sent) {
+        if let (Some(answer), Some(sent), Some(plugin)) = (self.answer.take(), &self.sent, &self.plugin) {
             let answer = answer.finish();
-            Worker::with(&self.plugin.policy, |worker| {
+            Worker::with(&plugin.policy, |worker| {
                 worker.counts.add_answer(&answer);
                 // What is remembered stands at the last request, so the time that it is now need not be asked for.
                 worker.engine.response(sent.subject, &answer, sent.at);
@@ -290,8 +291,8 @@ impl Drop for Exchange {
         self.fault.strike(Callback::Delete);
         // A client that leaves in the middle of a stream has taken what came before.
         self.end_of_answer();
-        if let Some(spent) = self.spent {
-            Worker::with(&self.plugin.policy, |worker| worker.record(Histogram::Time, spent));
+        if let (Some(spent), Some(plugin)) = (self.spent, &self.plugin) {
+            Worker::with(&plugin.policy, |worker| worker.record(Histogram::Time, spent));
         }
     }
 }
@@ -335,10 +336,10 @@ impl Context for Exchange {}
 impl HttpContext for Exchange {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let now = raw::now();
-        if !capability::has(Capability::Clock) {
+        let Some(plugin) = self.plugin.clone().filter(|_| capability::has(Capability::Clock)) else {
             return Action::Continue;
-        }
-        let action = self.request(end_of_stream, now);
+        };
+        let action = self.request(&plugin, end_of_stream, now);
         if let Some(spent) = &mut self.spent {
             *spent += raw::now().0.saturating_sub(now.0);
         }

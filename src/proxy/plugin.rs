@@ -3,7 +3,7 @@
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::exchange::Exchange;
@@ -150,6 +150,8 @@ pub struct Root {
     plugin: Option<Rc<Plugin>>,
     /// It is the sharing service, and no filter.
     is_service: bool,
+    /// The log says that requests pass unread.
+    is_told: Cell<bool>,
 }
 
 impl Context for Root {}
@@ -196,8 +198,15 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let plugin = self.plugin.as_ref()?;
-        Some(Box::new(Exchange::new(id, Rc::clone(plugin))))
+        if self.plugin.is_none() && !self.is_told.replace(true) {
+            let why = if self.is_service {
+                "its root_id is that of the sharing service"
+            } else {
+                "its configuration was refused"
+            };
+            log::error!("scarecrow: a filter passes requests unread: {why}");
+        }
+        Some(Box::new(Exchange::new(id, self.plugin.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -60,6 +60,17 @@ def test_the_filter_to_paste_works_as_it_is(gateway):
     assert gate.metrics()['scarecrow_verdicts{action="pass"}'] == 1
 
 
+@envoy_only("other hosts have no root ids")
+def test_a_filter_that_was_named_like_the_service_lets_all_pass_and_says_so(gateway):
+    def name_like_the_service(_, plugin):
+        plugin["root_id"] = "scarecrow-share"
+
+    gate = gateway({"mode": "enforce", "actions": [{"at": 0, "do": "reject"}]}, name_like_the_service)
+    client = gate.http()
+    assert [client.post("/v1/chat/completions", json=CHAT).status_code for _ in range(4)] == [200] * 4
+    assert "a filter passes requests unread: its root_id is that of the sharing service" in gate.log()
+
+
 @envoy_only("isolates share no random secret")
 def test_without_a_secret_the_filter_says_so_and_all_workers_use_the_same(gateway):
     gate = gateway({"access_log": "all"}, workers=2, environment={})

@@ -12,6 +12,8 @@ pub struct Found {
     pub is_route: bool,
     /// What stands around it in an Envoy configuration.
     pub host: Option<Host>,
+    /// What is wrong with its root id where it stands.
+    root_id: Option<&'static str>,
 }
 
 /// What an Envoy configuration says about requests that wait for their verdict.
@@ -37,11 +39,11 @@ pub enum HandsOver {
 impl Found {
     /// Settings of Envoy's that stand in the policy's way, as path and message.
     pub fn warnings(&self) -> Vec<(&'static str, String)> {
+        let mut warnings: Vec<_> = self.root_id.map(|message| ("root_id", message.to_owned())).into_iter().collect();
         let (Some(host), Some("enforce")) = (self.host, self.policy.get("mode").and_then(Value::as_str)) else {
-            return Vec::new();
+            return warnings;
         };
         let budget = self.policy.pointer("/inspection/request_bytes").and_then(Value::as_u64).unwrap_or(BUDGET);
-        let mut warnings = Vec::new();
         let missing = match host.hands_over {
             HandsOver::Yes => None,
             HandsOver::No => {
@@ -80,10 +82,10 @@ pub fn read(path: &Path) -> Result<Value> {
 /// `WasmPlugin` of Istio's or in an `EnvoyExtensionPolicy` of Envoy Gateway's.
 pub fn policies(document: &Value) -> Result<Vec<Found>> {
     if !is_envoy(document) {
-        return Ok(vec![Found { policy: document.clone(), is_route: false, host: None }]);
+        return Ok(vec![Found { policy: document.clone(), is_route: false, host: None, root_id: None }]);
     }
     let mut found = Vec::new();
-    search(document, None, &mut found)?;
+    search(document, Around::default(), &mut found)?;
     if !found.iter().any(|policy| !policy.is_route) {
         bail!(
             "no Scarecrow filter in this Envoy configuration or manifest: a Wasm filter named scarecrow, or one that loads scarecrow.wasm"
@@ -103,31 +105,64 @@ fn is_envoy(document: &Value) -> bool {
     }
 }
 
-/// `buffer` is that of the listener around the value.
-fn search(value: &Value, buffer: Option<u64>, found: &mut Vec<Found>) -> Result<()> {
+/// The root id of the sharing service.
+const SERVICE: &str = "scarecrow-share";
+
+/// What stands around a value.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    /// The listener's buffer in bytes.
+    buffer: Option<u64>,
+    /// Whether the innermost extension is one of a filter chain, or else one of the process.
+    is_filter: Option<bool>,
+}
+
+impl Around {
+    fn and(self, object: &serde_json::Map<String, Value>) -> Self {
+        let buffer = object.get("per_connection_buffer_limit_bytes").and_then(Value::as_u64);
+        let kind = object.get("@type").and_then(Value::as_str).unwrap_or_default();
+        let is_filter = match kind.rsplit('/').next() {
+            Some("envoy.extensions.filters.http.wasm.v3.Wasm") => Some(true),
+            Some("envoy.extensions.wasm.v3.WasmService") => Some(false),
+            _ => None,
+        };
+        Self { buffer: buffer.or(self.buffer), is_filter: is_filter.or(self.is_filter) }
+    }
+}
+
+fn search(value: &Value, around: Around, found: &mut Vec<Found>) -> Result<()> {
     match value {
-        Value::Array(items) => items.iter().try_for_each(|item| search(item, buffer, found)),
+        Value::Array(items) => items.iter().try_for_each(|item| search(item, around, found)),
         Value::Object(object) => {
             if object.contains_key("vm_config") && is_ours(value) {
                 let is_set = object.get("allow_on_headers_stop_iteration") == Some(&Value::Bool(true));
                 let hands_over = if is_set { HandsOver::Yes } else { HandsOver::No };
                 let policy = configuration(object.get("configuration"))?;
                 // The sharing service has a policy, and no requests.
-                let is_filter = object.get("root_id").and_then(Value::as_str) != Some("scarecrow-share");
-                let host = is_filter.then_some(Host { hands_over, buffer });
-                found.push(Found { policy, is_route: false, host });
+                let is_service = object.get("root_id").and_then(Value::as_str) == Some(SERVICE);
+                let host = (!is_service).then_some(Host { hands_over, buffer: around.buffer });
+                let root_id = match (is_service, around.is_filter) {
+                    (true, Some(true)) => Some(
+                        "scarecrow-share is the sharing service's; without it this filter judges requests, with it all pass unread",
+                    ),
+                    (false, Some(false)) => {
+                        Some("is not that of the sharing service; use scarecrow-share, or nothing is shared")
+                    }
+                    _ => None,
+                };
+                found.push(Found { policy, is_route: false, host, root_id });
                 return Ok(());
             }
             if let Some(policy) = in_manifest(value) {
                 let host = Some(Host { hands_over: HandsOver::Never, buffer: None });
-                found.push(Found { policy, is_route: false, host });
+                found.push(Found { policy, is_route: false, host, root_id: None });
                 return Ok(());
             }
             if let Some(route) = value.pointer("/filter_metadata/scarecrow") {
-                found.push(Found { policy: route.clone(), is_route: true, host: None });
+                found.push(Found { policy: route.clone(), is_route: true, host: None, root_id: None });
             }
-            let buffer = object.get("per_connection_buffer_limit_bytes").and_then(Value::as_u64).or(buffer);
-            object.values().try_for_each(|inner| search(inner, buffer, found))
+            let around = around.and(object);
+            object.values().try_for_each(|inner| search(inner, around, found))
         }
         _ => Ok(()),
     }
