@@ -159,7 +159,7 @@ fn exchange() -> Box<dyn FnMut()> {
             engine.request(&observation, &policy, START.plus_seconds(at + number as f64));
         }
     };
-    let mut tell = move |engine: &mut Engine, at: f64| {
+    let mut tell = move |engine: &mut Engine| {
         let news = engine.memory_mut().take_news();
         let mut writer = Writer::new(news.since, LARGEST);
         // A map has no order of its own, and the count has to repeat.
@@ -169,13 +169,12 @@ fn exchange() -> Box<dyn FnMut()> {
             writer.actor(*id, actor);
         }
         for message in writer.finish() {
-            let now = START.plus_seconds(at);
-            black_box(Delta::read(&message).unwrap().tell(other.memory_mut(), now, |_, _| true));
+            black_box(Delta::read(&message).unwrap().tell(other.memory_mut(), |_, _| true));
         }
     };
     // The other's tables are allocated as they fill.
     ask(&mut engine, 0.0);
-    tell(&mut engine, 1_000.0);
+    tell(&mut engine);
     ask(&mut engine, 1_000.0);
-    Box::new(move || tell(&mut engine, 2_000.0))
+    Box::new(move || tell(&mut engine))
 }

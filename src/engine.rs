@@ -82,10 +82,10 @@ impl Engine {
             return outcome;
         }
         let subject = observation.subject();
-        let actor = self.memory.actor(subject.id, now);
-        let sight = actor.sight(now);
+        let before = self.memory.actors().get(subject.id);
+        let sight = before.map(|actor| actor.sight(now)).unwrap_or_default();
         let conversation = observation.conversation.as_deref();
-        let offers_same_tools = conversation.is_some_and(|asked| actor.has_offered(asked));
+        let offers_same_tools = conversation.zip(before).is_some_and(|(asked, actor)| actor.has_offered(asked));
         let network = observation.network.map(|network| network.id);
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
             actor.request(now, sight, opens(observation), network, observation.client_principal.id);
@@ -605,7 +605,7 @@ mod tests {
         }
         let now = START.plus_seconds(20.0);
         told.stand_at(now);
-        let known = bench.engine.memory_mut().actor(id, now).suspicion;
+        let known = bench.engine.memory_mut().actors().get(id).unwrap().suspicion;
         let near = |one: f32, other: f32| (one - other).abs() < 1e-3 * other.abs();
         assert!(near(told.suspicion.evidence.log_odds(), known.evidence.log_odds()), "{told:?} {known:?}");
         assert!(near(told.suspicion.firm_log_odds(), known.firm_log_odds()), "{told:?} {known:?}");

@@ -7,7 +7,7 @@ use super::evidence::Suspicion;
 use super::hours::Hours;
 use super::intervals::Intervals;
 use super::merge::Merge;
-use super::record::{Record, record, worth_of_evidence};
+use super::record::{Record, record};
 use super::time::Time;
 use super::waits::{Patience, Waits};
 use crate::observe::{Answer, Conversation};
@@ -49,7 +49,7 @@ record! {
         actor.debt = Debt::default();
     },
     follow: |_, _| {},
-    worth: |actor, now| worth_of_evidence(actor.suspicion.evidence, now.seconds_since(actor.last_seen))
+    worth_for: |actor| actor.suspicion.evidence.fades_in()
 }
 
 /// How a request lies to those before it. Found once, by who remembers the most, and told to all who count.

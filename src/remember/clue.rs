@@ -144,8 +144,11 @@ record! {
     }
     stepped: |_| {},
     follow: |_, _| {},
-    worth: |clue, _| clue.suspects.count() as u32
+    worth_for: |clue| DAY * f64::from(clue.suspects.count())
 }
+
+/// A clue is worth keeping for so many seconds for each suspect.
+const DAY: f64 = 86_400.0;
 
 impl Clue {
     /// Counts a request of a suspect, and how sure it is harvesting, 0 to 1.

@@ -156,6 +156,16 @@ impl Sketch for Registers {
 }
 
 impl Many {
+    /// Whether there is more than one; two are taken for one in one case of 64.
+    #[must_use]
+    pub fn is_several(&self) -> bool {
+        // Eight at a time; of eight that are not all free, one or more is taken.
+        let ((now, _), (before, _)) = (self.now.0.as_chunks::<8>(), self.before.0.as_chunks::<8>());
+        let eights = now.iter().zip(before).map(|(now, before)| u64::from_le_bytes(*now) | u64::from_le_bytes(*before));
+        let mut taken = eights.filter(|eight| *eight != 0);
+        taken.next().is_some_and(|eight| eight >> (eight.trailing_zeros() & !7) > 0xff || taken.next().is_some())
+    }
+
     /// How many, about.
     #[must_use]
     pub fn count(&self) -> f32 {
@@ -200,5 +210,21 @@ mod tests {
         assert!(few.count() < 1.5, "the first is gone");
         few.add(START, 4);
         assert!(few.count() < 1.5, "the clock stepped back");
+    }
+
+    #[test]
+    fn one_is_told_from_several() {
+        let several = |things: &[u64]| {
+            let mut many = Many::default();
+            things.iter().for_each(|thing| many.add(START, *thing));
+            many.is_several()
+        };
+        assert!(!several(&[]));
+        for thing in 0..500 {
+            assert!(!several(&[thing, thing]));
+        }
+        let taken_for_one = (0..500).filter(|thing| !several(&[*thing, thing + 500])).count();
+        assert!((1..25).contains(&taken_for_one), "{taken_for_one}");
+        assert!((0..500).all(|thing| several(&[thing, thing + 500, thing + 1_000, thing + 1_500, thing + 2_000])));
     }
 }

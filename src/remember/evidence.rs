@@ -1,6 +1,6 @@
 //! Evidence: what many requests say together.
 
-use super::decay::Elapsed;
+use super::decay::{Elapsed, HALF_LIVES};
 use super::merge::Merge;
 
 /// A mean of log-odds over about a day's requests, in which requests that look like harvesting weigh more than the
@@ -23,6 +23,9 @@ const LIGHT: f32 = -3.0;
 const HEAVY: f32 = 5.0;
 /// Requests without evidence that are imagined, each of the heaviest weight.
 const PRIOR: f32 = 3.0 * HEAVIEST;
+
+/// Log-odds below which evidence is noise.
+const NOISE: f32 = 0.5;
 
 /// What a request weighs, by its log-odds.
 fn weight(log_odds: f32) -> f32 {
@@ -48,6 +51,15 @@ impl Evidence {
     #[must_use]
     pub fn log_odds(&self) -> f32 {
         self.weighted / (self.weight + PRIOR)
+    }
+
+    /// Seconds until what is left of it is noise; 0 if it is.
+    #[must_use]
+    pub fn fades_in(&self) -> f64 {
+        // By then a share of both sums is left: share * weighted / (share * weight + PRIOR) = NOISE.
+        let excess = self.weighted - NOISE * self.weight;
+        let [.., day] = HALF_LIVES;
+        if excess > NOISE * PRIOR { day * f64::from((excess / (NOISE * PRIOR)).log2()) } else { 0.0 }
     }
 }
 
@@ -149,5 +161,23 @@ mod tests {
         let before = evidence.log_odds();
         evidence.age(&Elapsed::new(7.0 * 86_400.0));
         assert!(evidence.log_odds() < before / 20.0);
+    }
+
+    #[test]
+    fn evidence_is_noise_once_it_has_faded_and_not_before() {
+        for (above, requests) in [(2.0, 20.0), (9.0, 4.0), (9.0, 5_000.0), (0.6, 1e6)] {
+            let evidence = Evidence::of(above, BIAS + above, requests);
+            let left_after = |seconds: f64| {
+                let mut evidence = evidence;
+                evidence.age(&Elapsed::new(seconds));
+                evidence.log_odds()
+            };
+            let seconds = evidence.fades_in();
+            assert!((left_after(seconds) - NOISE).abs() < 0.01, "{above} {requests}: {seconds}");
+            assert!(left_after(seconds - 3_600.0) > NOISE);
+        }
+        for (above, requests) in [(9.0, 0.0), (2.0, 1.0), (0.4, 1e6), (-3.0, 1e6)] {
+            assert_eq!(Evidence::of(above, BIAS + above, requests).fades_in(), 0.0, "{above} {requests}");
+        }
     }
 }

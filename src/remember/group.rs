@@ -4,7 +4,7 @@ use super::decay::{Daily, Elapsed};
 use super::distinct::{Few, Many};
 use super::evidence::Evidence;
 use super::merge::Merge;
-use super::record::{Record, record, worth_of_evidence};
+use super::record::{Record, record};
 use super::time::Time;
 use crate::observe::hash::mix;
 
@@ -41,12 +41,12 @@ record! {
     stepped: |_| {},
     // Each question is compared with the one before it, whoever was told of that.
     follow: |group, before| group.likeness.last = before.likeness.last,
-    worth: |group, now| {
-        // A group of one is nothing that is shared: it goes first. Prompts that nobody repeats are the most of all.
-        let shared = u32::from(group.members.count() > 1.5);
-        shared + worth_of_evidence(group.evidence, now.seconds_since(group.last_seen))
-    }
+    // Prompts that nobody repeats are the most of all.
+    worth_for: |group| if group.members.is_several() { SHARED } else { 0.0 } + group.evidence.fades_in()
 }
+
+/// What is shared is worth keeping for so many seconds, a week; by then its sums have faded to a hundredth.
+const SHARED: f64 = 7.0 * 86_400.0;
 
 /// One request of one actor, as its groups see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

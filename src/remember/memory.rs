@@ -98,20 +98,20 @@ fn change<'t, R: Record>(
     now: Time,
     change: impl Fn(&mut R),
 ) -> &'t R {
-    let remembered = table.entry(id, now);
-    if let Some((news, lost)) = news {
-        if news.len() >= MOST_NEWS && !news.contains_key(&id) {
-            *lost += 1;
-        } else {
-            let record = news.entry(id).or_default();
-            record.stand_at(now);
-            record.follow(remembered);
-            change(record);
+    table.change(id, |remembered| {
+        if let Some((news, lost)) = news {
+            if news.len() >= MOST_NEWS && !news.contains_key(&id) {
+                *lost += 1;
+            } else {
+                let record = news.entry(id).or_default();
+                record.stand_at(now);
+                record.follow(remembered);
+                change(record);
+            }
         }
-    }
-    remembered.stand_at(now);
-    change(remembered);
-    remembered
+        remembered.stand_at(now);
+        change(remembered);
+    })
 }
 
 impl Memory {
@@ -152,16 +152,16 @@ impl Memory {
     }
 
     /// Takes in what others saw of an actor.
-    pub fn learn_actor(&mut self, id: u64, actor: &Actor, now: Time) {
-        self.actors.entry(id, now).merge(actor);
+    pub fn learn_actor(&mut self, id: u64, actor: &Actor) {
+        self.actors.change(id, |known| known.merge(actor));
         if let Some(heard) = &mut self.heard {
             hear(&mut heard.actors, id, actor, &mut heard.lost);
         }
     }
 
     /// Takes in what others saw of a group.
-    pub fn learn_group(&mut self, id: u64, group: &Group, now: Time) {
-        self.groups.entry(id, now).merge(group);
+    pub fn learn_group(&mut self, id: u64, group: &Group) {
+        self.groups.change(id, |known| known.merge(group));
         if let Some(heard) = &mut self.heard {
             hear(&mut heard.groups, id, group, &mut heard.lost);
         }
@@ -182,8 +182,8 @@ impl Memory {
     }
 
     /// Takes in what others saw of a clue.
-    pub fn learn_clue(&mut self, id: u64, clue: &Clue, now: Time) {
-        self.clues.entry(id, now).merge(clue);
+    pub fn learn_clue(&mut self, id: u64, clue: &Clue) {
+        self.clues.change(id, |known| known.merge(clue));
     }
 
     /// Takes in that others remember since then.
@@ -203,11 +203,6 @@ impl Memory {
             self.since = now;
         }
         self.since
-    }
-
-    /// What is remembered of an actor, for a change that is made with [`Memory::change_actor`].
-    pub fn actor(&mut self, id: u64, now: Time) -> &Actor {
-        self.actors.entry(id, now)
     }
 
     /// Changes what is remembered of an actor, here and in what is told: `with` has to add and not to overwrite.

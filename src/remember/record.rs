@@ -1,7 +1,5 @@
 //! Records: what is remembered of one principal, in parts that fade and merge.
 
-use super::decay::Elapsed;
-use super::merge::Merge;
 use super::time::Time;
 
 /// A clock that is this much behind, in seconds, has stepped; less is two workers' requests overtaking each other.
@@ -17,8 +15,8 @@ pub trait Record: Copy + Default {
     fn merge(&mut self, other: &Self);
     /// When the principal was last seen.
     fn last_seen(&self) -> Time;
-    /// What makes it worth keeping when there is no room, the more the larger.
-    fn worth(&self, now: Time) -> u32;
+    /// Until when it is worth keeping: of records that contend for a place the one goes that is first to be worth nothing.
+    fn worth_until(&self) -> Time;
     /// Writes it for [`Record::read`].
     fn write(&self, to: &mut Vec<u8>);
     /// Reads what [`Record::write`] wrote; `None` of anything else.
@@ -28,7 +26,7 @@ pub trait Record: Copy + Default {
 /// Declares a record by its parts: how it ages, merges and is written follows from them.
 macro_rules! record {
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$part_doc:meta])* $part:ident: $type:ty,)* }
-     stepped: $stepped:expr, follow: $follow:expr, worth: $worth:expr) => {
+     stepped: $stepped:expr, follow: $follow:expr, worth_for: $worth_for:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
         pub struct $name {
@@ -86,9 +84,9 @@ macro_rules! record {
                 self.last_seen
             }
 
-            fn worth(&self, now: Time) -> u32 {
-                let worth: fn(&Self, Time) -> u32 = $worth;
-                worth(self, now)
+            fn worth_until(&self) -> Time {
+                let worth_for: fn(&Self) -> f64 = $worth_for;
+                self.last_seen.plus_seconds(worth_for(self))
             }
 
             fn write(&self, to: &mut Vec<u8>) {
@@ -130,10 +128,3 @@ macro_rules! record {
     };
 }
 pub(super) use record;
-
-/// How much evidence is worth keeping, in steps of half a logit: less is noise.
-pub(super) fn worth_of_evidence(evidence: super::Evidence, seconds: f64) -> u32 {
-    let mut evidence = evidence;
-    evidence.age(&Elapsed::new(seconds));
-    (evidence.log_odds().max(0.0) * 2.0) as u32
-}

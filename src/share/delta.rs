@@ -118,24 +118,24 @@ impl Delta {
     }
 
     /// Adds it to what is remembered, as far as principals are wanted. Returns how many records those were.
-    pub fn tell(&self, memory: &mut Memory, now: Time, is_wanted: impl Fn(&Memory, u64) -> bool) -> u64 {
+    pub fn tell(&self, memory: &mut Memory, is_wanted: impl Fn(&Memory, u64) -> bool) -> u64 {
         memory.learn_since(self.since);
         let mut told = 0;
         for (id, actor) in &self.actors {
             if is_wanted(memory, *id) {
-                memory.learn_actor(*id, actor, now);
+                memory.learn_actor(*id, actor);
                 told += 1;
             }
         }
         for (id, group) in &self.groups {
             if is_wanted(memory, *id) {
-                memory.learn_group(*id, group, now);
+                memory.learn_group(*id, group);
                 told += 1;
             }
         }
         for (id, clue) in &self.clues {
             if is_wanted(memory, *id) {
-                memory.learn_clue(*id, clue, now);
+                memory.learn_clue(*id, clue);
                 told += 1;
             }
         }

@@ -99,7 +99,7 @@ impl Journal {
         for (slice, known) in known.iter_mut().enumerate() {
             if let Some((upto, delta)) = store.get(&slice_name(slice)).and_then(|(bytes, _)| read_slice(&bytes)) {
                 *known = upto;
-                delta.tell(memory, now, |_, _| true);
+                delta.tell(memory, |_, _| true);
             }
         }
         let next = known.iter().copied().min().unwrap_or(0).max(head.saturating_sub(ENTRIES));
@@ -171,7 +171,7 @@ impl Journal {
                 Some(entry) if entry.number == self.next => {
                     if entry.teller != self.teller {
                         match Delta::read(entry.message) {
-                            Some(delta) => exchanged.learnt += self.learn(&delta, memory, now),
+                            Some(delta) => exchanged.learnt += self.learn(&delta, memory),
                             None => exchanged.lost += 1,
                         }
                     }
@@ -193,10 +193,10 @@ impl Journal {
         exchanged
     }
 
-    fn learn(&self, delta: &Delta, memory: &mut Memory, now: Time) -> u64 {
-        let Some(known) = &self.known else { return delta.tell(memory, now, |_, _| true) };
+    fn learn(&self, delta: &Delta, memory: &mut Memory) -> u64 {
+        let Some(known) = &self.known else { return delta.tell(memory, |_, _| true) };
         let is_new = |memory: &Memory, id| known.get(memory.slice_of(id)).is_none_or(|upto| self.next >= *upto);
-        delta.tell(memory, now, is_new)
+        delta.tell(memory, is_new)
     }
 
     fn write_slice(&self, store: &impl Store, memory: &Memory, slice: usize) {

@@ -28,7 +28,7 @@ def program() -> str:
     command = ["cargo", "bench", "--bench", "instructions", "--no-run", "--message-format", "json"]
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     messages = (json.loads(line) for line in built.stdout.splitlines())
-    return next(message["executable"] for message in messages if message.get("target", {}).get("name") == "instructions" and message["executable"])
+    return next(message["executable"] for message in messages if message.get("target", {}).get("name") == "instructions" and message.get("executable"))
 
 
 def count(steps: str, name: str) -> int:
