@@ -15,7 +15,8 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -type f)
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help wasm edge demo demo-edge demo-fleet serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-fleet bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
+TARGETS := help wasm edge demo demo-edge demo-fleet serve serve-edge fastly test unit e2e test-fastly lint bench bench-start bench-edge bench-engine count bench-fleet bench-scan bench-sharing fuzz-smoke fuzz-coverage soak record record-clients train evaluate evaluate-large docs clean
+.PHONY: $(TARGETS)
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,7 +37,7 @@ target/faulty/scarecrow.wasm: $(WASM)
 
 # Filters to measure against.
 SCAN := target/filters/wasm32-wasip1/release/peers.wasm
-PEERS := $(patsubst %,target/%/wasm32-wasip1/release/peers.wasm,noop naive scan)
+PEERS := $(patsubst %,target/%/wasm32-wasip1/release/peers.wasm,noop naive)
 
 target/noop/%/peers.wasm: benches/peers/Cargo.toml benches/peers/src/lib.rs
 	@tests/build-wasm.sh benches/peers target/noop
@@ -124,6 +125,7 @@ lint: $(WORKERS)/.package-lock.json ## Check formatting, types and lints; warnin
 	@cd fuzz && cargo fmt --check
 	@cd edge/fastly && cargo clippy --quiet --target-dir ../../target/fastly -- -D warnings
 	@python3 -m dependencies
+	@$(MAKE) --dry-run $(filter-out lint,$(TARGETS)) >/dev/null # each target's files have a rule
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib --document-private-items
 
 bench-start: $(WASM) $(VENV)/installed ## Measure what a worker's VM takes to start, and in memory
