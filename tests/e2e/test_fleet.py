@@ -111,7 +111,8 @@ def test_a_campaign_split_over_two_envoys_is_known_at_a_third_at_its_first_reque
     hydra([one, two])
     time.sleep(1.0)
     first = verdict(third, "sk-never-seen", ask(7_000))
-    assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_template" in first["reasons"], first
+    # By the template, or by the manner of asking where that was known before.
+    assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_" in first["reasons"], first
     # Of another network, with other software and other options: nothing that a campaign could bring upon it.
     own = {"user-agent": "acme-chat/3", "x-forwarded-for": "198.51.100.7", "x-request-source": "app"}
     talk = {"model": "m", "stream": True, "messages": [{"role": "system", "content": "be kind"}, {"role": "user", "content": "a name for a cat?"}]}
