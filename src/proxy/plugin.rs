@@ -17,6 +17,7 @@ use crate::config::Policy;
 use crate::config::policy;
 use crate::judge::watchlist::Community;
 use crate::observe::Secret;
+use crate::share::SERVICE;
 use crate::share::journal::Store;
 
 /// The environment variable with the operator's secret.
@@ -169,7 +170,7 @@ impl RootContext for Root {
                 log::info!("scarecrow {}: {mode}, model {}", env!("CARGO_PKG_VERSION"), plugin.policy.model.name);
                 raw::probe();
                 shared::prepare();
-                self.is_service = raw::property(b"plugin_root_id").is_some_and(|id| id == service::ROOT_ID);
+                self.is_service = raw::property(b"plugin_root_id").is_some_and(|id| id == SERVICE.as_bytes());
                 if self.is_service {
                     service::configure(&plugin);
                     raw::set_tick_period(service::tick_of(&plugin.policy));

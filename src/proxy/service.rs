@@ -22,8 +22,6 @@ use crate::share::library::{Library, Taken};
 use crate::share::metrics::{Count, Counts};
 use crate::share::teller::Batch;
 
-/// The root id by which a plugin is this service.
-pub const ROOT_ID: &[u8] = b"scarecrow-share";
 /// How often it looks what is to be done at least, in milliseconds.
 const TICK: u32 = 250;
 /// Seconds after which an answer is given up that never came, beyond what the host was told to wait.

@@ -42,7 +42,7 @@ record! {
     // Each question is compared with the one before it, whoever was told of that.
     follow: |group, before| group.likeness.last = before.likeness.last,
     // Prompts that nobody repeats are the most of all.
-    worth_for: |group| if group.members.is_several() { SHARED } else { 0.0 } + group.evidence.fades_in()
+    worth_for: |group| group.evidence.fades_in() + if group.members.is_several() { SHARED } else { 0.0 }
 }
 
 /// What is shared is worth keeping for so many seconds, a week; by then its sums have faded to a hundredth.

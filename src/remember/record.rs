@@ -13,8 +13,6 @@ pub trait Record: Copy + Default {
     fn follow(&mut self, before: &Self);
     /// Adds what another worker or host remembers of the same principal.
     fn merge(&mut self, other: &Self);
-    /// When the principal was last seen.
-    fn last_seen(&self) -> Time;
     /// Until when it is worth keeping: of records that contend for a place the one goes that is first to be worth nothing.
     fn worth_until(&self) -> Time;
     /// Writes it for [`Record::read`].
@@ -78,10 +76,6 @@ macro_rules! record {
             fn follow(&mut self, before: &Self) {
                 let follow: fn(&mut Self, &Self) = $follow;
                 follow(self, before);
-            }
-
-            fn last_seen(&self) -> Time {
-                self.last_seen
             }
 
             fn worth_until(&self) -> Time {

@@ -11,6 +11,9 @@
 //! Only hashes, names from this crate's own tables and numbers may leave, and what [`disclosure`] lists; never text from a request.
 #![forbid(unsafe_code)]
 
+/// The root id by which a plugin is the sharing service, and no filter.
+pub const SERVICE: &str = "scarecrow-share";
+
 pub mod audit;
 pub mod broadcast;
 pub mod delta;

@@ -228,12 +228,13 @@ def test_a_small_buffer_of_envoys_delays_one_request_and_refuses_none(gateway):
     assert gate.counter("buffers_full{}") == 1
 
 
+def keep_bodies_back(_, plugin):
+    del plugin["allow_on_headers_stop_iteration"]
+
+
 @envoy_only("a setting of the Wasm filter")
 def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
-    def forget(_, plugin):
-        del plugin["allow_on_headers_stop_iteration"]
-
-    gate = gateway(TAG_ALL, change=forget, workers=1)
+    gate = gateway(TAG_ALL, change=keep_bodies_back, workers=1)
     started = time.monotonic()
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(post(gate, json.dumps(CHAT).encode()).status_code))
@@ -253,10 +254,7 @@ def test_a_forgotten_setting_delays_one_request_and_blocks_none(gateway):
 
 @envoy_only("a setting of the Wasm filter")
 def test_a_busy_worker_lets_go_whom_envoy_keeps_waiting_as_soon_as_an_idle_one(gateway):
-    def forget(_, plugin):
-        del plugin["allow_on_headers_stop_iteration"]
-
-    gate = gateway(TAG_ALL, change=forget, workers=1)
+    gate = gateway(TAG_ALL, change=keep_bodies_back, workers=1)
     waited = []
 
     def wait():

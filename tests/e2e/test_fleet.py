@@ -74,6 +74,21 @@ def until(holds, seconds: float = 15.0, why=lambda: ""):
         time.sleep(0.05)
 
 
+def until_known(tellers: list[Edge], hearer: Edge):
+    """Waits until all that some Envoys saw is told, so that they send nothing more, and another has heard of it twice since."""
+    sent = None
+
+    def is_told() -> bool:
+        nonlocal sent
+        time.sleep(1.0)
+        before, sent = sent, [teller.metric("deltas_sent") for teller in tellers]
+        return sent == before
+
+    until(is_told)
+    heard = hearer.metric("syncs")
+    until(lambda: hearer.metric("syncs") > heard + 1)
+
+
 def name_of(key: str) -> str:
     return "a" + hashed(key).split(":")[1]
 
@@ -109,10 +124,9 @@ def test_a_campaign_split_over_two_envoys_is_known_at_a_third_at_its_first_reque
     alone = verdict(third, "sk-before", ask(1))
     assert alone["action"] == "pass" and "fleet:" not in (alone["reasons"] or ""), alone
     hydra([one, two])
-    time.sleep(1.0)
+    until_known([one, two], third)
     first = verdict(third, "sk-never-seen", ask(7_000))
-    # By the template, or by the manner of asking where that was known before.
-    assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_" in first["reasons"], first
+    assert first["action"] != "pass" and first["status"] == 200 and "fleet:shares_template" in first["reasons"], first
     # Of another network, with other software and other options: nothing that a campaign could bring upon it.
     own = {"user-agent": "acme-chat/3", "x-forwarded-for": "198.51.100.7", "x-request-source": "app"}
     talk = {"model": "m", "stream": True, "messages": [{"role": "system", "content": "be kind"}, {"role": "user", "content": "a name for a cat?"}]}

@@ -1,6 +1,7 @@
 //! Policies and Envoy configurations on disk.
 
 use anyhow::{Context, Result, bail};
+use scarecrow::share::SERVICE;
 use serde_json::Value;
 use std::path::Path;
 
@@ -104,9 +105,6 @@ fn is_envoy(document: &Value) -> bool {
         _ => false,
     }
 }
-
-/// The root id of the sharing service.
-const SERVICE: &str = "scarecrow-share";
 
 /// What stands around a value.
 #[derive(Clone, Copy, Default)]
