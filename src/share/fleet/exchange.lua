@@ -126,7 +126,20 @@ if is_new then
   redis.call('SET', guard, sequence, 'EX', 3600)
 end
 
-local records, hot_key = {}, shard .. ':hot'
+-- A nomination is broadcast at once, and again a second later if others came meanwhile: at most one broadcast a second of each record,
+-- and the last state of each is always heard. `hot` has the time of each record's last broadcast, `due` that of its next.
+local QUIET = 1
+local records, hot_key, due_key = {}, shard .. ':hot', shard .. ':due'
+
+local function nominate(name, at)
+  local broadcast_at = tonumber(text(redis.pcall('ZSCORE', hot_key, name)) or 0) or 0
+  if now < broadcast_at or now - broadcast_at > QUIET then
+    redis.pcall('ZADD', hot_key, at, name)
+  else
+    redis.pcall('ZADD', due_key, broadcast_at + QUIET, name)
+  end
+end
+
 local s, p, m = 0, 0, 0
 for i, name in ipairs(names) do
   local kind, mark, members = string.sub(name, 1, 1), marks[i], counts[i]
@@ -140,17 +153,23 @@ for i, name in ipairs(names) do
   end
   m = m + members
   if is_new and mark % 2 == 1 then
-    local told = tonumber(text(redis.pcall('ZSCORE', hot_key, name)) or 0)
-    if now < told or now - told > 1 then
-      -- No two at the same time, so that a cursor can stand between them.
-      redis.pcall('ZADD', hot_key, now + i * 1e-6, name)
-    end
+    -- No two at the same time, so that a cursor can stand between them.
+    nominate(name, now + i * 1e-6)
   end
 end
 
+-- Whichever host calls next broadcasts what is due, also where those who nominated it have fallen silent.
+local due = redis.pcall('ZRANGEBYSCORE', due_key, '-inf', now, 'LIMIT', 0, most)
+for i = 1, due.err and 0 or #due do
+  redis.pcall('ZREM', due_key, due[i])
+  redis.pcall('ZADD', hot_key, now + (#names + i) * 1e-6, due[i])
+end
+
 local KEPT = 1000
-redis.pcall('ZREMRANGEBYRANK', hot_key, 0, -KEPT - 1)
-redis.pcall('EXPIRE', hot_key, lifetime)
+for _, key in ipairs({hot_key, due_key}) do
+  redis.pcall('ZREMRANGEBYRANK', key, 0, -KEPT - 1)
+  redis.pcall('EXPIRE', key, lifetime)
+end
 if cursor > now + 1 then
   cursor = 0
 end

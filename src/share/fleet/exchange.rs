@@ -180,7 +180,11 @@ impl Exchange {
             }
             let most = most.min(entries.len() + MOST_ASKED);
             for _ in 0..shard.active.len().min(settings.most_batch) {
-                let (true, Some(name)) = (entries.len() < most, shard.active.pop_front()) else { break };
+                // Whoever finds no room stays first in line.
+                if entries.len() >= most {
+                    break;
+                }
+                let Some(name) = shard.active.pop_front() else { break };
                 let Some(note) = notes.get_mut(&name) else { continue };
                 note.is_active = now.seconds_since(note.active_at) < ACTIVE;
                 if !note.is_active {
