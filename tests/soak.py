@@ -27,11 +27,12 @@ import yaml
 from bench.load import answers
 from bench.variants import ANSWER, BUFFER, HEADERS, chat, config
 from harness.clock import Clock
-from harness.envoy import ROOT, SECRET, Envoy, Failed, free_port
+from harness.envoy import ROOT, SECRET, Envoy, Failed
 from harness.feed import BAD_ANSWERS, Canned, envelope, indicator
 from harness.hostile import BOMBS, begin, break_off, reset_when_closed
 from harness.load import Load
 from harness.origin import Origin
+from harness.ports import free_port
 from harness.taxii import LOGIN
 from harness.watched import Watched
 

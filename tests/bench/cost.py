@@ -21,7 +21,8 @@ from bench import calls, load, options  # noqa: E402
 from bench.load import EVENTS, Latency  # noqa: E402
 from bench.variants import (  # noqa: E402
     ANSWER, BASE, BUFFER, HEADERS, NAIVE, NOOP, QUIET, SETTINGS, STREAM_VARIANTS, STREAMS, TAGGED, config, scarecrow)
-from harness.envoy import ROOT, Envoy, Failed, free_port, require_module  # noqa: E402
+from harness.envoy import ROOT, Envoy, Failed, require_module  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 
 AT_ONCE = 10
 

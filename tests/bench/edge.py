@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import load, options  # noqa: E402
 from bench.variants import ANSWER, BUFFER, HEADERS, QUIET, TAGGED, chat, config  # noqa: E402
-from harness.envoy import Envoy, Failed, free_port, require_module  # noqa: E402
+from harness.envoy import Envoy, Failed, require_module  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 from harness.workerd import EDGE, Workerd  # noqa: E402
 
 FORWARDS = """

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bench import load, options
 from bench.variants import config, wasm
-from harness.envoy import ROOT, Envoy, Failed, free_port
+from harness.envoy import ROOT, Envoy, Failed
+from harness.ports import free_port
 
 SCAN = ROOT / "target/filters/wasm32-wasip1/release/peers.wasm"
 WAYS = {"not at all": "n", "the filter's scanner": "s", "serde_json::from_slice::<Value>": "v"}

@@ -26,8 +26,9 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import options  # noqa: E402
-from harness.envoy import ROOT, Envoy, free_port, require_module  # noqa: E402
+from harness.envoy import ROOT, Envoy, require_module  # noqa: E402
 from harness.feed import Canned  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 
 PAGE = 2_000
 SINCE = "2026-01-01T00:00:00.000Z"

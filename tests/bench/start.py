@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import options  # noqa: E402
 from bench.variants import HEADERS, QUIET, config, scarecrow  # noqa: E402
-from harness.envoy import MODULE, Envoy, free_port, require_module  # noqa: E402
+from harness.envoy import MODULE, Envoy, require_module  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 
 FEW, MANY = 1, 9
 FILTERS = {"without": "", "with": scarecrow("quiet", QUIET)}

@@ -20,8 +20,9 @@ from demo.gateway import BASE
 from demo.hosts import ENVOY, MODEL, SUSPECTS, WORKERD, Host
 from demo.people import HONEST, Client
 from harness import certificates
-from harness.envoy import ROOT, SECRET, is_taken, require_module
+from harness.envoy import ROOT, SECRET, require_module
 from harness.origin import Origin
+from harness.ports import is_taken
 from harness.process import Failed
 
 MODELS = {MODEL: "the stand-in model", SUSPECTS: "the model for suspects"}

@@ -19,8 +19,9 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import certificates  # noqa: E402
-from harness.envoy import Envoy, demo, free_port, require_module  # noqa: E402
+from harness.envoy import Envoy, demo, require_module  # noqa: E402
 from harness.origin import Origin  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 from harness.viceroy import Viceroy  # noqa: E402
 from harness.workerd import CF_HEADER, TOKEN, Workerd  # noqa: E402
 

@@ -17,10 +17,11 @@ from upstash_redis import Redis as Upstash
 
 from harness.certificates import make
 from harness.clock import Clock
-from harness.envoy import ROOT, Envoy, free_port
+from harness.envoy import ROOT, Envoy
 from harness.fleet import PASSWORD, Bridge, Edge, Valkey, Webdis, acl, tls_in_front_of, told
 from harness.load import Load
 from harness.origin import Origin
+from harness.ports import free_port
 
 # Everybody is told of, so that what is told can be counted.
 ALL = {"evidence": {"sample": 1}}

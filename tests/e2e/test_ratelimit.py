@@ -5,8 +5,9 @@ import pytest
 from test_actions import hashed
 from test_workers import ask
 
-from harness.envoy import Envoy, free_port
+from harness.envoy import Envoy
 from harness.origin import Origin
+from harness.ports import free_port
 from harness.ratelimit import RateLimitService
 
 TALK = {"model": "m", "stream": True, "messages": [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hello"},

@@ -12,10 +12,11 @@ from conftest import CHAT, demo_config, envoy_only
 from test_faults import faulty
 
 from harness.clock import Clock
-from harness.envoy import SECRET, Envoy, free_port
+from harness.envoy import SECRET, Envoy
 from harness.hostile import begin, break_off, reset_when_closed
 from harness.load import Load
 from harness.origin import Origin
+from harness.ports import free_port
 from harness.watched import Watched
 
 ENFORCE = {"mode": "enforce", "actions": [{"at": 0, "do": "tag"}]}

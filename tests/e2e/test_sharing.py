@@ -17,9 +17,10 @@ import stix2validator
 import taxii2client.v21
 import yaml
 
-from harness.envoy import ROOT, Envoy, free_port
+from harness.envoy import ROOT, Envoy
 from harness.feed import BAD_ANSWERS, Canned, envelope, indicator
 from harness.origin import Origin
+from harness.ports import free_port
 from harness.taxii import LOGIN, Medallion
 
 POLL = 1.0

@@ -15,7 +15,8 @@ from pathlib import Path
 import redis
 import yaml
 
-from harness.envoy import ROOT, SECRET, Envoy, free_port
+from harness.envoy import ROOT, SECRET, Envoy
+from harness.ports import free_port
 from harness.process import Failed, Process
 
 PASSWORD = "a password of tests"

@@ -1,10 +1,17 @@
 """A server that runs as a process of its own while a `with` block does."""
 
 import contextlib
+import itertools
 import os
+import re
 import signal
 import subprocess
+import time
 from pathlib import Path
+
+# How servers say that they lost a race for a port, and how often it is run.
+PORT_IS_TAKEN = re.compile("address (is )?(already )?in use", re.IGNORECASE)
+ATTEMPTS = 4
 
 
 class Failed(Exception):
@@ -28,13 +35,20 @@ class Process:
             return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def __enter__(self):
-        self.process = self.start()
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        for attempt in itertools.count(1):
+            self.process = self.start()
+            try:
+                self.wait_until_ready()
+                return self
+            except Failed as why:
+                self.__exit__()
+                # Somebody who binds a port only for a moment has it: `free_port` keeps all others away.
+                if attempt == ATTEMPTS or not PORT_IS_TAKEN.search(str(why)):
+                    raise
+                time.sleep(0.5 * attempt)
+            except BaseException:
+                self.__exit__()
+                raise
 
     def __exit__(self, *_):
         self.end(signal.SIGTERM)

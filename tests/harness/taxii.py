@@ -8,7 +8,8 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
-from harness.envoy import Failed, free_port
+from harness.envoy import Failed
+from harness.ports import free_port
 
 ROOT_NAME = "trustgroup1"
 COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"

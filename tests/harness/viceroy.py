@@ -6,7 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.envoy import ROOT, SECRET, free_port
+from harness.envoy import ROOT, SECRET
+from harness.ports import free_port
 from harness.process import Failed, Process
 from harness.workerd import is_open
 

@@ -4,7 +4,8 @@ import time
 
 import yaml
 
-from harness.envoy import ROOT, Envoy, free_port
+from harness.envoy import ROOT, Envoy
+from harness.ports import free_port
 
 
 class Watched:

@@ -7,7 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.envoy import MODULE, ROOT, SECRET, free_port
+from harness.envoy import MODULE, ROOT, SECRET
+from harness.ports import free_port
 from harness.process import Failed, Process
 
 EDGE = ROOT / "edge/workers"
