@@ -12,7 +12,7 @@ use scarecrow::judge::Action;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -22,20 +22,23 @@ use self::page::grouped;
 use self::tally::Tally;
 use self::targets::Target;
 use crate::report::table;
-use crate::simulate::{Simulation, judge};
+use crate::simulate::outcome::{Outcome, percent};
+use crate::simulate::scenario::Reaction;
+use crate::simulate::{Simulation, enforce, judge};
 use crate::statistics::quantile;
 use crate::traffic;
 
-/// Measure how well a policy finds harvesters, beside what others would do, and whom it touches
+/// Measure what harvesters get under a policy that enforces, and whom it refuses
 ///
-/// Runs scenarios through the engine and, in the same run, through baselines: a rate limit per key, a User-Agent list, PRADA,
-/// SEAT, keys per template, and a window test on hashed n-grams. Each baseline acts where one in a thousand honest actors of
-/// --honest exceeds it.
+/// Runs each scenario closed-loop, once for each way in which campaigns may react to a refusal, and reports the worst: loot, the share
+/// of the output tokens that the harvesters would get without a filter and got, and honest requests refused and lost. Then runs it
+/// open-loop beside baselines, for how well each ranks actors: a rate limit per key, a User-Agent list, PRADA, SEAT, keys per
+/// template, and a window test on hashed n-grams. Each baseline suspects where one in a thousand honest actors of --honest exceeds it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   scarecrow evaluate tests/scenarios/test/*.yaml --out report.html
-  scarecrow evaluate tests/scenarios/test/mix.yaml --json | jq .targets
-  scarecrow evaluate tests/scenarios/large/*.yaml --alone --principals 524288
+  scarecrow evaluate tests/scenarios/test/mix.yaml --json | jq '.scenarios[].detectors[0].figures | {loot, honest_refused, honest_lost}'
+  scarecrow evaluate tests/scenarios/large/*.yaml --alone --reactions replace --principals 524288
 
 docs/evaluation.md says what the figures mean.")]
 pub struct Arguments {
@@ -45,6 +48,9 @@ pub struct Arguments {
     /// Without baselines
     #[arg(long)]
     alone: bool,
+    /// How campaigns react to a refusal: each in a run of its own
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Reaction::OF_CAMPAIGNS)]
+    reactions: Vec<Reaction>,
     /// Honest traffic that the baselines are calibrated on
     #[arg(long, value_name = "SCENARIO", default_value = "tests/scenarios/train/honest.yaml")]
     honest: PathBuf,
@@ -79,7 +85,28 @@ pub struct Measured {
     detectors: Vec<&'static str>,
     thresholds: Vec<f32>,
     tally: Tally,
+    /// What harvesters would get without a filter, by group.
+    yields: Vec<f64>,
+    /// What came of the closed-loop runs; of a scenario without campaigns there is one.
+    runs: Vec<(Reaction, Outcome)>,
     seconds: f64,
+}
+
+impl Measured {
+    /// The run that gave harvesters the most; of a scenario without campaigns the only one.
+    fn worst(&self) -> Option<&(Reaction, Outcome)> {
+        let loot = |outcome: &Outcome| outcome.loot(&self.yields).unwrap_or(0.0);
+        self.runs.iter().max_by(|(_, a), (_, b)| loot(a).total_cmp(&loot(b)))
+    }
+
+    /// The largest of a figure over all runs.
+    fn largest(&self, figure: impl Fn(&Outcome) -> f64) -> f64 {
+        self.runs.iter().map(|(_, outcome)| figure(outcome)).fold(0.0, f64::max)
+    }
+
+    fn loot(&self) -> Option<f64> {
+        self.worst().and_then(|(_, outcome)| outcome.loot(&self.yields))
+    }
 }
 
 /// All that was measured.
@@ -118,13 +145,13 @@ impl Calibration {
 
     fn measure(simulation: &Simulation, policy: &Policy) -> Result<Self> {
         let mut pool = Pool::default();
-        simulation.run(policy, |exchange| pool.add(&exchange))?;
+        simulation.run(policy, |exchange, _| pool.add(&exchange))?;
         let mut calibration = Self { honest: Some(pool.mean()), thresholds: Vec::new() };
         let mut detectors = calibration.detectors(policy);
         let mut tally = Tally::new();
         let unreachable = vec![f32::INFINITY; detectors.len()];
         let mut scores = vec![0.0; detectors.len()];
-        simulation.run(policy, |exchange| {
+        simulation.run(policy, |exchange, _| {
             for (score, detector) in scores.iter_mut().zip(&mut detectors) {
                 // The filter needs no calibration, so it is not run here.
                 *score = detector.see(&exchange, None);
@@ -141,9 +168,23 @@ impl Calibration {
     }
 }
 
-fn measure(path: &Path, arguments: &Arguments, policy: &Policy, calibration: &Calibration) -> Result<Measured> {
-    let simulation = Simulation::read(path, arguments.traffic.as_deref(), None, policy)?;
-    let started = Instant::now();
+/// One run of a scenario.
+#[derive(Clone, Copy)]
+enum Run {
+    /// In observe mode, beside the baselines.
+    Open,
+    /// In enforce mode, where campaigns react so.
+    Closed(Reaction),
+}
+
+/// What came of a run.
+enum Ran {
+    Open(Box<(Vec<&'static str>, Vec<f32>, Tally)>),
+    Closed(Reaction, Outcome),
+}
+
+/// Runs a scenario in observe mode, past the filter and the baselines.
+fn run_open(simulation: &Simulation, policy: &Policy, calibration: &Calibration) -> Result<Ran> {
     let mut engine = traffic::engine(policy);
     let mut detectors = calibration.detectors(policy);
     let thresholds: Vec<f32> = detectors
@@ -156,21 +197,27 @@ fn measure(path: &Path, arguments: &Arguments, policy: &Policy, calibration: &Ca
         .collect();
     let mut tally = Tally::new();
     let mut scores = vec![0.0; detectors.len()];
-    simulation.run(policy, |exchange| {
+    simulation.run(policy, |exchange, _| {
         let verdict = judge(&mut engine, policy, &exchange);
         for (score, detector) in scores.iter_mut().zip(&mut detectors) {
             *score = detector.see(&exchange, verdict.as_ref());
         }
-        tally.add(&simulation, &exchange, &scores, &thresholds);
+        tally.add(simulation, &exchange, &scores, &thresholds);
     })?;
-    Ok(Measured {
-        scenario: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-        about: simulation.about().to_owned(),
-        detectors: detectors.iter().map(|detector| detector.name()).collect(),
-        thresholds,
-        tally,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    let names = detectors.iter().map(|detector| detector.name()).collect();
+    Ok(Ran::Open(Box::new((names, thresholds, tally))))
+}
+
+/// Runs a scenario in enforce mode, where campaigns react so to refusals.
+fn run_closed(simulation: &Simulation, policy: &Policy, reaction: Reaction) -> Result<Ran> {
+    let mut engine = traffic::engine(policy);
+    let mut outcome = Outcome::default();
+    simulation.run_as(&simulation.with_reaction(reaction), policy, |exchange, answer| {
+        let (_, answered) = enforce(&mut engine, policy, &exchange);
+        let fate = answer(answered);
+        outcome.add(simulation, &exchange, answered, fate);
+    })?;
+    Ok(Ran::Closed(reaction, outcome))
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -195,37 +242,64 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     crate::print(&if arguments.json { crate::pretty(&evaluation.json()) } else { evaluation.text() })
 }
 
-/// Runs all scenarios, some at once, and puts them in the order in which they were asked for.
+/// Makes all runs of all scenarios, some at once, and puts them in the order in which they were asked for.
 fn measure_all(arguments: &Arguments, policy: &Policy, calibration: &Calibration) -> Result<Vec<Measured>> {
+    let mut measured = Vec::new();
+    let mut simulations = Vec::new();
+    let mut runs = Vec::new();
+    for (index, path) in arguments.scenarios.iter().enumerate() {
+        let simulation = Simulation::read(path, arguments.traffic.as_deref(), None, policy)?;
+        runs.push((index, Run::Open));
+        let reactions = arguments.reactions.iter().take(if simulation.has_campaigns() { usize::MAX } else { 1 });
+        runs.extend(reactions.map(|reaction| (index, Run::Closed(*reaction))));
+        measured.push(Measured {
+            scenario: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            about: simulation.about().to_owned(),
+            detectors: Vec::new(),
+            thresholds: Vec::new(),
+            tally: Tally::new(),
+            yields: simulation.yield_without_filter()?,
+            runs: Vec::new(),
+            seconds: 0.0,
+        });
+        simulations.push(simulation);
+    }
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let waiting = Mutex::new(arguments.scenarios.iter().enumerate());
-    let done: Mutex<BTreeMap<usize, Result<Measured>>> = Mutex::default();
+    let waiting = Mutex::new(runs.iter().enumerate());
+    let done: Mutex<BTreeMap<usize, (usize, Result<Ran>, f64)>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, arguments.scenarios.len()) {
+        for _ in 0..jobs.clamp(1, runs.len()) {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().ok().and_then(|mut waiting| waiting.next());
-                    let Some((index, path)) = next else { return };
-                    anstream::eprintln!("running {}", path.display());
-                    let measured = measure(path, arguments, policy, calibration);
-                    if let Ok(measured) = &measured {
-                        let rate = measured.tally.exchanges as f64 / measured.seconds.max(1e-9);
-                        anstream::eprintln!(
-                            "{}: {} exchanges in {:.0} s, {} a second",
-                            path.display(),
-                            grouped(measured.tally.exchanges),
-                            measured.seconds,
-                            grouped(rate as u64)
-                        );
-                    }
+                    let Some((number, (index, run))) = next else { return };
+                    let (Some(path), Some(simulation)) = (arguments.scenarios.get(*index), simulations.get(*index)) else {
+                        return;
+                    };
+                    let started = Instant::now();
+                    let (ran, what) = match run {
+                        Run::Open => (run_open(simulation, policy, calibration), "observe"),
+                        Run::Closed(reaction) => (run_closed(simulation, policy, *reaction), reaction.name()),
+                    };
+                    let seconds = started.elapsed().as_secs_f64();
+                    anstream::eprintln!("{}, {what}: {seconds:.0} s", path.display());
                     if let Ok(mut done) = done.lock() {
-                        done.insert(index, measured);
+                        done.insert(number, (*index, ran, seconds));
                     }
                 }
             });
         }
     });
-    done.into_inner().map_err(|_| anyhow!("a scenario's thread failed"))?.into_values().collect()
+    let done = done.into_inner().map_err(|_| anyhow!("a scenario's thread failed"))?;
+    for (index, ran, seconds) in done.into_values() {
+        let Some(measured) = measured.get_mut(index) else { continue };
+        measured.seconds += seconds;
+        match ran? {
+            Ran::Open(open) => (measured.detectors, measured.thresholds, measured.tally) = *open,
+            Ran::Closed(reaction, outcome) => measured.runs.push((reaction, outcome)),
+        }
+    }
+    Ok(measured)
 }
 
 /// The most memory that this process had so far, in bytes, where the system tells.
@@ -240,10 +314,22 @@ impl Evaluation {
         let scenarios = self.measured.iter().map(|measured| {
             let tally = &measured.tally;
             let detectors = measured.detectors.iter().zip(&measured.thresholds).enumerate().map(|(index, (name, threshold))| {
+                let mut figures = json!(tally.figures(index, |_| true));
+                let worst = measured.worst().filter(|_| index == 0);
+                if let (Value::Object(figures), Some((reaction, outcome))) = (&mut figures, worst) {
+                    figures.extend(outcome.figures(&measured.yields));
+                    figures.insert("worst_reaction".to_owned(), reaction.name().into());
+                    figures.insert("honest_refused".to_owned(), measured.largest(|run| run.honest().refused_share()).into());
+                    figures.insert("honest_lost".to_owned(), measured.largest(|run| run.honest().lost_share()).into());
+                }
+                let by_reaction = measured.runs.iter().filter(|_| index == 0);
+                let by_reaction = by_reaction.map(|(reaction, outcome)| (reaction.name().to_owned(), Value::Object(outcome.figures(&measured.yields))));
                 json!({
                     "detector": name,
                     "threshold": threshold.is_finite().then_some(threshold),
-                    "figures": tally.figures(index, |_| true),
+                    "figures": figures,
+                    "by_reaction": by_reaction.collect::<serde_json::Map<_, _>>(),
+                    "honest_refused_by_kind": worst.map(|(_, outcome)| outcome.kinds_json()),
                     "honest_touched_by_kind": tally.kinds(index).into_iter()
                         .map(|(kind, (actors, touched))| (kind.to_owned(), json!({"actors": actors, "touched": touched})))
                         .collect::<serde_json::Map<_, _>>(),
@@ -267,6 +353,37 @@ impl Evaluation {
         })
     }
 
+    /// Loot and honest harm of each scenario, under the worst reaction.
+    fn harm(&self) -> String {
+        let mut harm = table(&[
+            "scenario",
+            "loot",
+            "worst reaction",
+            "honest requests refused",
+            "lost",
+            "honest actors ever refused",
+            "customers of relays lost",
+        ]);
+        for measured in &self.measured {
+            let Some((reaction, outcome)) = measured.worst() else { continue };
+            let (actors, _) = outcome.honest_actors();
+            let refused = measured.largest(|run| run.honest_actors().1 as f64);
+            let customers = outcome.customers_of_relays();
+            harm.add_row([
+                measured.scenario.clone(),
+                measured.loot().map_or("-".to_owned(), percent),
+                measured.loot().map_or("-".to_owned(), |_| reaction.name().to_owned()),
+                percent(measured.largest(|run| run.honest().refused_share())),
+                percent(measured.largest(|run| run.honest().lost_share())),
+                format!("{refused} of {actors}"),
+                if customers.sent > 0 { percent(measured.largest(|run| run.customers_of_relays().lost_share())) } else { "-".to_owned() },
+            ]);
+        }
+        format!(
+            "{harm}\n\nLoot: the share of the output tokens that harvesters would get without a filter and got, closed-loop, under the policy's\ndefaults if it enforces. Refused at least once, lost after the client's retries: the largest share over all reactions.\n\n"
+        )
+    }
+
     fn text(&self) -> String {
         let mut out = String::new();
         if !self.targets.is_empty() {
@@ -277,8 +394,16 @@ impl Evaluation {
             }
             let _ = writeln!(out, "{table}\n");
         }
-        let mut table =
-            table(&["scenario", "detector", "caught", "leaked", "hours to half", "honest touched", "ROC area"]);
+        out.push_str(&self.harm());
+        let mut table = table(&[
+            "scenario",
+            "detector",
+            "harvesters suspected",
+            "taken before suspicion",
+            "hours to half",
+            "honest suspected",
+            "ROC area",
+        ]);
         for measured in &self.measured {
             for (index, name) in measured.detectors.iter().enumerate() {
                 let figures = measured.tally.figures(index, |_| true);
@@ -289,7 +414,7 @@ impl Evaluation {
         let _ = writeln!(out, "{table}\n");
         let _ = writeln!(
             out,
-            "Caught: harvesting actors that were throttled or rejected, or that a baseline exceeded its threshold for. Leaked: the share of\nall harvesters' output tokens before. Hours to half: after which half of the harvesters were caught, from each one's first request."
+            "Suspected, in observe mode: actors with an action of throttle or more, or beyond a baseline's threshold; nobody is stopped by\nthat alone. Taken before suspicion: the share of all harvesters' output tokens that came before. Hours to half: after which half of\nthe harvesters were suspected, from each one's first request."
         );
         let exchanges: u64 = self.measured.iter().map(|measured| measured.tally.exchanges).sum();
         let memory = peak_memory().map_or(String::new(), |bytes| format!("; at most {} MiB of memory", bytes >> 20));

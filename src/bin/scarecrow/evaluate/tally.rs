@@ -62,9 +62,11 @@ const MOST_POINTS: usize = 600;
 pub struct Figures {
     /// Harvesting actors.
     pub harvest: usize,
-    /// Of them acted against.
+    /// Of them suspected: an action of throttle or more, or beyond a baseline's threshold. Nobody is stopped by that alone.
+    #[serde(rename = "harvesters_suspected")]
     pub caught: usize,
     /// The share of their tokens that they took before; 1 for all.
+    #[serde(rename = "taken_before_suspicion")]
     pub leaked: f64,
     /// Hours after its first request by which half and nineteen in twenty of all harvesters were acted against.
     pub hours: [Option<f64>; 2],

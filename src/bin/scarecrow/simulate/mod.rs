@@ -1,6 +1,8 @@
 //! `scarecrow simulate`: populations and campaigns on a virtual clock.
 #![allow(clippy::indexing_slicing)] // JSON values yield null for what they lack
 
+pub mod outcome;
+pub mod reaction;
 pub mod recording;
 pub mod scenario;
 mod schedule;
@@ -8,7 +10,7 @@ mod texts;
 
 use anyhow::{Context, Result};
 use scarecrow::config::Policy;
-use scarecrow::judge::Verdict;
+use scarecrow::judge::{Action, Verdict};
 use scarecrow::observe::answer::Usage;
 use scarecrow::observe::{Answer, Kind, Observation, Principal};
 use scarecrow::remember::Time;
@@ -19,8 +21,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use self::outcome::Outcome as Taken;
+use self::reaction::{Answered, Fate};
 use self::recording::Recording;
-use self::scenario::{Group, Scenario, traffic_folder};
+use self::scenario::{Group, Reaction, Scenario, traffic_folder};
 use self::schedule::{Account, Request, Schedule};
 use self::texts::Texts;
 use crate::report::{self, Actor};
@@ -28,13 +32,15 @@ use crate::{har, traffic};
 
 /// Let populations of honest users and campaigns of harvesters send traffic, on a virtual clock
 ///
-/// A scenario (YAML) says who sends which recorded client's sessions, when and from where. The requests go straight
-/// through the engine, and the report is that of `replay`; or, with --out, into a file of HAR lines, labelled, for
-/// `replay` and other tools. The same scenario gives the same traffic every time.
+/// A scenario (YAML) says who sends which recorded client's sessions, when and from where, and what campaigns do when they are
+/// refused. The requests go straight through the engine as under a policy that enforces: a refused request gets no answer, and
+/// its sender reacts. The report says what the harvesters got and whom the policy refused, and then what `replay` says. With --out
+/// the requests go into a file of HAR lines, labelled, for `replay` and other tools, as they would be sent if nobody were refused.
+/// The same scenario gives the same traffic every time.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   scarecrow simulate tests/scenarios/test/hydra.yaml
-  scarecrow simulate tests/scenarios/test/hydra.yaml --json | jq .by_kind
+  scarecrow simulate tests/scenarios/test/hydra.yaml --reaction replace --json | jq '{loot, honest_refused, honest_lost}'
   scarecrow simulate tests/scenarios/test/hydra.yaml --out hydra.jsonl.gz && scarecrow replay hydra.jsonl.gz
 
 docs/evaluation.md describes the fields of a scenario and the processes behind them.")]
@@ -47,6 +53,9 @@ pub struct Arguments {
     /// Another seed than the scenario's
     #[arg(long)]
     seed: Option<u32>,
+    /// What all campaigns do when they are refused, in place of what the scenario says
+    #[arg(long, value_enum)]
+    reaction: Option<Reaction>,
     /// The policy, or an Envoy configuration that holds one; without it all defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -83,7 +92,12 @@ pub struct Exchange<'a> {
     pub answer: Answer,
     /// It is harvesting itself, and not what a harvester's key sends in between.
     pub harvests: bool,
+    /// It was not refused before.
+    pub is_first_try: bool,
 }
+
+/// Tells the schedule how an exchange was answered, and says what became of its item.
+pub type Answering<'a> = dyn FnMut(Answered) -> Fate + 'a;
 
 impl Simulation {
     /// Reads a scenario and the recordings that it names.
@@ -110,22 +124,48 @@ impl Simulation {
         self.scenario.plain
     }
 
+    /// Has all campaigns react in one way to refusals.
+    pub fn with_reaction(&self, reaction: Reaction) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        scenario.set_reaction(reaction);
+        scenario
+    }
+
+    /// Whether somebody harvests in it.
+    pub fn has_campaigns(&self) -> bool {
+        self.scenario.groups.iter().any(|group| group.harvest)
+    }
+
     /// The group of a key.
     pub fn group(&self, who: Account) -> &Group {
         // Keys are made for the groups that there are.
         self.scenario.groups.get(who.group as usize).unwrap_or_else(|| unreachable!("a key without a group"))
     }
 
-    fn schedule(&self) -> Schedule<'_> {
+    fn schedule<'s>(&self, scenario: &'s Scenario) -> Schedule<'s> {
         let steps = |recording: &Recording| recording.steps.len() as u32;
         let steps = self.recordings.iter().map(|uses| uses.iter().map(steps).collect()).collect();
-        Schedule::new(&self.scenario, steps)
+        Schedule::new(scenario, steps)
+    }
+
+    /// The output tokens that each group's harvesting yields if nobody is refused.
+    pub fn yield_without_filter(&self) -> Result<Vec<f64>> {
+        let mut tokens = vec![0.0; self.scenario.groups.len()];
+        let mut schedule = self.schedule(&self.scenario);
+        while let Some(request) = schedule.next_request() {
+            schedule.answered(&request, Answered::Served);
+            let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
+            if let Some(tokens) = tokens.get_mut(who.group as usize).filter(|_| self.harvests(who, &request)) {
+                *tokens += request.tokens;
+            }
+        }
+        Ok(tokens)
     }
 
     fn step(&self, who: Account, request: &Request) -> Result<&recording::Step> {
-        let recording = self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.traffic as usize));
+        let recording = self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.item.traffic as usize));
         recording
-            .and_then(|recording| recording.steps.get(request.step as usize))
+            .and_then(|recording| recording.steps.get(request.item.step as usize))
             .context("a step that is not recorded")
     }
 
@@ -140,7 +180,7 @@ impl Simulation {
 
     fn harvests(&self, who: Account, request: &Request) -> bool {
         let group = self.group(who);
-        group.harvest && !group.traffic.get(request.traffic as usize).is_some_and(|traffic| traffic.honest)
+        group.harvest && !group.traffic.get(request.item.traffic as usize).is_some_and(|traffic| traffic.honest)
     }
 
     fn time(&self, request: &Request) -> Time {
@@ -148,9 +188,20 @@ impl Simulation {
         Time(u64::saturating_add(start, request.at))
     }
 
-    /// Runs the scenario from its start to its end; `each` sees every exchange in the order of time.
-    pub fn run(&self, policy: &Policy, mut each: impl FnMut(Exchange<'_>)) -> Result<()> {
-        let mut schedule = self.schedule();
+    /// Runs the scenario from its start to its end, closed-loop: `each` sees every exchange in the order of time, and has to say how it was
+    /// answered before the next event is drawn.
+    pub fn run(&self, policy: &Policy, each: impl FnMut(Exchange<'_>, &mut Answering<'_>)) -> Result<()> {
+        self.run_as(&self.scenario, policy, each)
+    }
+
+    /// The same where campaigns react as `scenario` says, which differs from its own in nothing else.
+    pub fn run_as(
+        &self,
+        scenario: &Scenario,
+        policy: &Policy,
+        mut each: impl FnMut(Exchange<'_>, &mut Answering<'_>),
+    ) -> Result<()> {
+        let mut schedule = self.schedule(scenario);
         let mut credentials: Vec<Principal> = Vec::new();
         while let Some(request) = schedule.next_request() {
             let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
@@ -160,35 +211,46 @@ impl Simulation {
                 credentials.push(policy.lens.secret.principal(Kind::Credential, key.as_bytes()));
             }
             let step = self.step(who, &request)?;
-            let mut observation = step.observation(who.version, request.session);
+            let item = request.item;
+            let mut observation = step.observation(who.version, item.session);
             observation.credential = credentials.get(request.account as usize).copied();
-            observation.network = Some(policy.lens.secret.principal(Kind::Network, &request.network.to_le_bytes()));
+            observation.network = Some(policy.lens.secret.principal(Kind::Network, &item.network.to_le_bytes()));
             let usage = Usage {
-                input: Some(step.input_tokens(request.session)),
+                input: Some(step.input_tokens(item.session)),
                 output: Some(request.tokens as u64),
                 is_estimated: false,
             };
             let answer = Answer { status: 200, usage, ..Answer::default() };
-            each(Exchange {
+            let exchange = Exchange {
                 time: self.time(&request),
                 account: request.account as usize,
                 who,
                 observation: &observation,
                 answer,
                 harvests: self.harvests(who, &request),
+                is_first_try: item.refusals == 0,
+            };
+            let mut is_answered = false;
+            each(exchange, &mut |answered| {
+                is_answered = true;
+                schedule.answered(&request, answered)
             });
+            if !is_answered {
+                schedule.answered(&request, Answered::Served);
+            }
         }
         Ok(())
     }
 
     /// Writes the traffic as HAR lines.
     pub fn write(&self, to: &mut dyn Write) -> Result<u64> {
-        let mut schedule = self.schedule();
+        let mut schedule = self.schedule(&self.scenario);
         let mut count = 0;
         while let Some(request) = schedule.next_request() {
+            schedule.answered(&request, Answered::Served);
             let who = *schedule.accounts().get(request.account as usize).context("a key that is not there")?;
             let step = self.step(who, &request)?;
-            let mut entry = step.har(who.version, request.session, &self.texts);
+            let mut entry = step.har(who.version, request.item.session, &self.texts);
             let group = self.group(who);
             let name = self.name(who);
             let headers = entry.pointer_mut("/request/headers").and_then(Value::as_array_mut);
@@ -203,11 +265,11 @@ impl Simulation {
             }
             entry["startedDateTime"] = report::timestamp(self.time(&request)).into();
             // A network of its own in a range for private use (RFC 4193).
-            let [a, b, c, d] = request.network.to_be_bytes();
+            let [a, b, c, d] = request.item.network.to_be_bytes();
             entry["_client"]["address"] = format!("fd{a:02x}:{b:02x}{c:02x}:{d:02x}00::1").into();
             entry["_label"] = json!({"harvest": group.harvest, "campaign": group.name, "actor": name});
             entry["_usage"] =
-                json!({"input_tokens": step.input_tokens(request.session), "output_tokens": request.tokens});
+                json!({"input_tokens": step.input_tokens(request.item.session), "output_tokens": request.tokens});
             writeln!(to, "{entry}")?;
             count += 1;
         }
@@ -220,13 +282,33 @@ fn key(name: &str) -> String {
     format!("sk-simulated-{name}")
 }
 
-/// Runs one exchange through an engine, as the proxy would.
+/// Has an engine judge one exchange in observe mode, as the proxy would: every request is answered by the model.
 pub fn judge(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>) -> Option<Verdict> {
     let Outcome::Judged(verdict) = engine.request(exchange.observation, policy, exchange.time) else { return None };
+    serve(engine, policy, exchange, &verdict);
+    Some(verdict)
+}
+
+fn serve(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>, verdict: &Verdict) {
     if policy.inspect_responses {
         engine.response(verdict.subject, &exchange.answer, exchange.time);
     }
-    Some(verdict)
+}
+
+/// Has an engine judge one exchange in enforce mode, as the proxy would: whoever is refused gets no answer, and memory hears of that.
+pub fn enforce(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>) -> (Option<Verdict>, Answered) {
+    let Outcome::Judged(verdict) = engine.request(exchange.observation, policy, exchange.time) else {
+        return (None, Answered::Served);
+    };
+    if !verdict.is_stopped() {
+        serve(engine, policy, exchange, &verdict);
+        return (Some(verdict), Answered::Served);
+    }
+    let wait = verdict.wait.filter(|_| verdict.action != Action::Reject);
+    if let Some(wait) = wait {
+        engine.asked_to_wait(verdict.subject, wait.into(), exchange.time);
+    }
+    (Some(verdict), Answered::Refused(wait))
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -253,7 +335,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut engine = traffic::engine(&policy);
     let mut actors: Vec<Actor> = Vec::new();
     let mut exchanges = 0;
-    simulation.run(&policy, |exchange| {
+    let scenario = match arguments.reaction {
+        Some(reaction) => simulation.with_reaction(reaction),
+        None => simulation.scenario.clone(),
+    };
+    let yields = simulation.yield_without_filter()?;
+    let mut outcome = Taken::default();
+    simulation.run_as(&scenario, &policy, |exchange, answer| {
         exchanges += 1;
         while actors.len() <= exchange.account {
             actors.push(Actor::new(String::new(), exchange.observation.subject()));
@@ -264,11 +352,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             *actor = Actor::new(simulation.name(exchange.who), exchange.observation.subject());
             actor.learn(Some(group.harvest), Some(&group.name));
         }
-        if let Some(verdict) = judge(&mut engine, &policy, &exchange) {
-            actor.judged(&verdict, exchange.answer.usage.output.unwrap_or(0) as f64);
+        let (verdict, answered) = enforce(&mut engine, &policy, &exchange);
+        let fate = answer(answered);
+        outcome.add(&simulation, &exchange, answered, fate);
+        if let Some(verdict) = verdict {
+            let tokens = if fate == Fate::Served { exchange.answer.usage.output.unwrap_or(0) as f64 } else { 0.0 };
+            actor.judged(&verdict, tokens);
         }
     })?;
     actors.retain(|actor| !actor.name.is_empty());
     let report = report::Report::new(&actors, exchanges, true, started.elapsed());
-    crate::print(&if arguments.json { crate::pretty(&report.json()) } else { report.text(&policy) })
+    if arguments.json {
+        let mut json = report.json();
+        if let Value::Object(json) = &mut json {
+            json.extend(outcome.figures(&yields));
+            json.insert("honest_refused_by_kind".to_owned(), outcome.kinds_json());
+        }
+        return crate::print(&crate::pretty(&json));
+    }
+    crate::print(&format!("{}\n{}", outcome.text(&yields), report.text(&policy)))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// A scenario.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What it shows.
@@ -59,6 +59,50 @@ pub struct Group {
     /// Of `traffic` one is in use at a time, for so many hours.
     #[serde(default)]
     pub rotate_hours: Option<f64>,
+    /// What its clients do when they are refused: `retry` for honest groups and `drop` for campaigns unless set.
+    #[serde(default)]
+    pub reaction: Option<Reaction>,
+    /// New accounts that a campaign opens for each of its keys within a day, where it replaces refused ones.
+    #[serde(default = "one")]
+    pub replacements_per_day: u32,
+}
+
+/// What a client does with an item that the filter refuses.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Reaction {
+    /// As honest SDKs do: it obeys Retry-After, tries a 429 twice again, and gives up.
+    Retry,
+    /// It gives the item up.
+    Drop,
+    /// It waits as long as it is told, longer each time in a row, and tries the item again until it passes.
+    Wait,
+    /// It sends the item with other keys at once.
+    Elsewhere,
+    /// It replaces the key by a new account, as often as it has new ones, and sends the item with that.
+    Replace,
+}
+
+impl std::fmt::Display for Reaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Reaction {
+    /// What campaigns do.
+    pub const OF_CAMPAIGNS: [Self; 4] = [Self::Drop, Self::Wait, Self::Elsewhere, Self::Replace];
+
+    /// The name in scenarios and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Drop => "drop",
+            Self::Wait => "wait",
+            Self::Elsewhere => "elsewhere",
+            Self::Replace => "replace",
+        }
+    }
 }
 
 /// Recorded sessions of a client.
@@ -232,6 +276,12 @@ fn answering() -> f64 {
 }
 
 impl Group {
+    /// What its clients do when they are refused, with this traffic: what a relay carries for honest customers comes from honest SDKs.
+    pub fn reaction_to(&self, traffic: u32) -> Reaction {
+        let is_honest = !self.harvest || self.traffic.get(traffic as usize).is_some_and(|traffic| traffic.honest);
+        if is_honest { Reaction::Retry } else { self.reaction.unwrap_or(Reaction::Drop) }
+    }
+
     /// How many networks it has.
     pub fn network_count(&self) -> u32 {
         if self.networks.count == 0 { self.actors } else { self.networks.count }
@@ -246,6 +296,13 @@ impl Scenario {
         let scenario: Self = serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         scenario.check().with_context(|| name.to_string())?;
         Ok(scenario)
+    }
+
+    /// Has all campaigns react in one way.
+    pub fn set_reaction(&mut self, reaction: Reaction) {
+        for group in self.groups.iter_mut().filter(|group| group.harvest) {
+            group.reaction = Some(reaction);
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -265,6 +322,9 @@ impl Scenario {
                 Arrivals::Batch { sessions, workers, .. } => sessions.min((*workers).into()),
                 Arrivals::Cron { every_seconds, .. } => *every_seconds,
             };
+            if !group.harvest && group.reaction.is_some_and(|reaction| reaction != Reaction::Retry) {
+                bail!("{name}: reaction: honest groups retry; only campaigns react otherwise");
+            }
             if positive <= 0.0 || group.traffic.iter().any(|traffic| traffic.share <= 0.0) {
                 bail!("{name}: rates, shares and counts have to be above 0");
             }

@@ -5,10 +5,12 @@
 //! - batches: closed loops of workers, so that requests come in bursts as answers return;
 //! - timers: fixed periods from a random phase;
 //! - load balancers: one Poisson process for all keys, dealt out in turn or at random.
+//!
+//! The schedule is closed-loop: it hears how each request was answered before it draws the next event (see [`super::reaction`]).
 
 use rand::{RngExt as _, SeedableRng};
 use rand_distr::{Distribution, Exp1, StandardNormal};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use scarecrow::observe::hash::mix;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,9 +20,9 @@ use super::scenario::{Arrivals, Group, Order, Scenario, Spread, Use};
 /// Nanoseconds since the scenario's start.
 pub type Moment = u64;
 
-const SECOND: f64 = 1e9;
+pub(super) const SECOND: f64 = 1e9;
 const HOUR: f64 = 3_600.0;
-const DAY: f64 = 24.0 * HOUR;
+pub(super) const DAY: f64 = 24.0 * HOUR;
 
 /// A key.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +48,29 @@ pub struct Request {
     pub at: Moment,
     /// Index of the key in [`Schedule::accounts`].
     pub account: u32,
+    /// What is asked.
+    pub item: Item,
+    /// Tokens of the answer.
+    pub tokens: f64,
+}
+
+/// One step of one session, until it is answered or given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// The session.
+    pub session: u64,
+    /// The seat whose key asks.
+    pub seat: u32,
     /// Index of the traffic in its group.
     pub traffic: u32,
     /// The step of the session, from 0.
     pub step: u32,
-    /// The session.
-    pub session: u64,
+    /// The source that has the next session begin once this one has ended; [`NOBODY`] if nobody waits for that.
+    pub worker_of: u32,
     /// The network, numbered over all groups.
     pub network: u32,
-    /// Tokens of the answer.
-    pub tokens: f64,
+    /// How often it was refused so far.
+    pub refusals: u32,
 }
 
 /// What happens next.
@@ -63,8 +78,10 @@ pub struct Request {
 enum Event {
     /// A source makes a session begin.
     Begin { source: u32 },
-    /// A session goes on.
-    Step { seat: u32, traffic: u32, step: u32, session: u64, worker_of: u32, network: u32 },
+    /// An item is sent.
+    Send(Item),
+    /// A campaign's key sends an item from the campaign's backlog.
+    Resume { seat: u32 },
 }
 
 /// Somebody who makes sessions begin.
@@ -81,11 +98,17 @@ struct Source {
 
 /// A place in a group that a key fills, until it is replaced by another.
 #[derive(Clone, Copy, Debug)]
-struct Seat {
-    account: u32,
+pub(super) struct Seat {
+    pub account: u32,
+    /// Until when its key waits, as it was told.
+    pub waits_until: Moment,
+    /// The day of its last replacement, counted from 1, and how many keys were replaced on it.
+    pub replaced_on: u32,
+    pub replacements: u32,
 }
 
-const NOBODY: u32 = u32::MAX;
+/// No source.
+pub const NOBODY: u32 = u32::MAX;
 
 /// All requests of a scenario, one after another.
 pub struct Schedule<'s> {
@@ -93,13 +116,15 @@ pub struct Schedule<'s> {
     /// How many steps a session of each group's traffic has.
     steps: Vec<Vec<u32>>,
     accounts: Vec<Account>,
-    seats: Vec<Seat>,
+    pub(super) seats: Vec<Seat>,
     sources: Vec<Source>,
     events: BinaryHeap<Reverse<(Moment, Event)>>,
     /// For each group, its first seat and its first network.
-    first_seat: Vec<u32>,
+    pub(super) first_seat: Vec<u32>,
     first_network: Vec<u32>,
-    chance: Xoshiro256PlusPlus,
+    /// For each campaign, the items that wait for a key that may send.
+    pub(super) backlog: Vec<u64>,
+    pub(super) chance: Xoshiro256PlusPlus,
     end: Moment,
 }
 
@@ -115,6 +140,7 @@ impl<'s> Schedule<'s> {
             events: BinaryHeap::new(),
             first_seat: Vec::new(),
             first_network: Vec::new(),
+            backlog: vec![0; scenario.groups.len()],
             chance: Xoshiro256PlusPlus::seed_from_u64(mix(scenario.seed.into())),
             end: (scenario.days * DAY * SECOND) as Moment,
         };
@@ -138,7 +164,7 @@ impl<'s> Schedule<'s> {
         let from = (group.from_day * DAY * SECOND) as Moment;
         for number in 0..group.actors {
             let account = self.new_account(index, number, 0, from);
-            self.seats.push(Seat { account });
+            self.seats.push(Seat { account, waits_until: 0, replaced_on: 0, replacements: 0 });
         }
         let sources = if matches!(group.arrivals, Arrivals::Dealt { .. }) { 1 } else { group.actors };
         for number in 0..sources {
@@ -168,7 +194,7 @@ impl<'s> Schedule<'s> {
         }
     }
 
-    fn new_account(&mut self, group_index: u32, number: u32, generation: u32, from: Moment) -> u32 {
+    pub(super) fn new_account(&mut self, group_index: u32, number: u32, generation: u32, from: Moment) -> u32 {
         let Some(group) = self.scenario.groups.get(group_index as usize) else { return 0 };
         let network =
             if group.networks.count == 0 { number } else { self.chance.random_range(0..group.network_count()) };
@@ -188,6 +214,16 @@ impl<'s> Schedule<'s> {
         }
     }
 
+    /// Has an item sent at a time.
+    pub(super) fn send_at(&mut self, at: Moment, item: Item) {
+        self.push(at, Event::Send(item));
+    }
+
+    /// Has a key take an item from its campaign's backlog at a time.
+    pub(super) fn resume_at(&mut self, at: Moment, seat: u32) {
+        self.push(at, Event::Resume { seat });
+    }
+
     fn exponential(&mut self) -> f64 {
         Exp1.sample(&mut self.chance)
     }
@@ -198,27 +234,22 @@ impl<'s> Schedule<'s> {
         libm::exp(spread * normal)
     }
 
-    fn draw(&mut self, spread: Spread) -> f64 {
-        spread.median * self.factor(spread.spread)
-    }
-
-    /// The next request.
+    /// The next request. [`Schedule::answered`] has to hear of it before the one after.
     pub fn next_request(&mut self) -> Option<Request> {
         while let Some(Reverse((at, event))) = self.events.pop() {
-            let request = match event {
+            let item = match event {
                 Event::Begin { source } => self.begin(at, source),
-                Event::Step { seat, traffic, step, session, worker_of, network } => {
-                    Some(self.step(at, seat, traffic, step, session, worker_of, network))
-                }
+                Event::Send(item) => Some(item),
+                Event::Resume { seat } => self.from_backlog(at, seat),
             };
-            if request.is_some() {
-                return request;
+            if let Some(item) = item.filter(|item| !self.joins_backlog(at, item)) {
+                return Some(self.request(at, item));
             }
         }
         None
     }
 
-    fn begin(&mut self, at: Moment, index: u32) -> Option<Request> {
+    fn begin(&mut self, at: Moment, index: u32) -> Option<Item> {
         let source = *self.sources.get(index as usize)?;
         let group = self.scenario.groups.get(source.group as usize)?;
         if group.until_day.is_some_and(|day| at as f64 > day * DAY * SECOND) {
@@ -229,7 +260,7 @@ impl<'s> Schedule<'s> {
                 let pause = self.exponential() / source.rate;
                 self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
                 let is_kept = self.chance.random::<f64>() * PEAK < rate_at(at, peak_hour, night);
-                is_kept.then(|| self.session(at, source.group, source.seat, NOBODY)).flatten()
+                is_kept.then(|| self.first_step(at, source.group, source.seat, NOBODY)).flatten()
             }
             Arrivals::Dealt { order, spread, night, .. } => {
                 let pause = self.exponential() / source.rate;
@@ -246,7 +277,7 @@ impl<'s> Schedule<'s> {
                     Order::Turn => (dealt % u64::from(group.actors)) as u32,
                     Order::Random => self.deal(group.actors, spread, source.seat),
                 };
-                self.session(at, source.group, source.seat + seat, NOBODY)
+                self.first_step(at, source.group, source.seat + seat, NOBODY)
             }
             Arrivals::Batch { sessions, spread, workers, answer_seconds, every_hours } => {
                 if let Some(hours) = every_hours {
@@ -286,38 +317,41 @@ impl<'s> Schedule<'s> {
     }
 
     /// A worker of a batch takes the next session, if there is one.
-    fn next_of_batch(&mut self, at: Moment, index: u32) {
+    pub(super) fn next_of_batch(&mut self, at: Moment, index: u32) {
         let Some(source) = self.sources.get_mut(index as usize).filter(|source| source.left > 0) else { return };
         source.left -= 1;
         let (group, seat) = (source.group, source.seat);
-        if let Some(event) = self.first_step(at, group, seat, index) {
-            self.push(at, event);
+        if let Some(item) = self.first_step(at, group, seat, index) {
+            self.send_at(at, item);
         }
     }
 
-    fn session(&mut self, at: Moment, group: u32, seat: u32, worker_of: u32) -> Option<Request> {
-        match self.first_step(at, group, seat, worker_of)? {
-            Event::Step { seat, traffic, step, session, worker_of, network } => {
-                Some(self.step(at, seat, traffic, step, session, worker_of, network))
-            }
-            Event::Begin { .. } => None,
-        }
-    }
-
-    fn first_step(&mut self, at: Moment, group_index: u32, seat: u32, worker_of: u32) -> Option<Event> {
+    pub(super) fn first_step(&mut self, at: Moment, group_index: u32, seat: u32, worker_of: u32) -> Option<Item> {
         let group = self.scenario.groups.get(group_index as usize)?;
         let traffic = self.choose(at, group)?;
+        let network = self.network(at, seat)?;
+        Some(Item { session: self.chance.random(), seat, traffic, step: 0, worker_of, network, refusals: 0 })
+    }
+
+    /// One of the networks of the key in a seat.
+    pub(super) fn network(&mut self, at: Moment, seat: u32) -> Option<u32> {
         let account = self.account(at, seat);
         let account = *self.accounts.get(account as usize)?;
+        let group = self.scenario.groups.get(account.group as usize)?;
         let turn = self.chance.random_range(0..group.networks.per_actor.max(1));
-        let first = self.first_network.get(group_index as usize)?;
-        let network = first + (account.network + turn) % group.network_count();
-        Some(Event::Step { seat, traffic, step: 0, session: self.chance.random(), worker_of, network })
+        let first = self.first_network.get(account.group as usize)?;
+        Some(first + (account.network + turn) % group.network_count())
+    }
+
+    /// The index of the group that a seat is in, and the group.
+    pub(super) fn group_of(&self, seat: u32) -> Option<(u32, &'s Group)> {
+        let account = self.accounts.get(self.seats.get(seat as usize)?.account as usize)?;
+        Some((account.group, self.scenario.groups.get(account.group as usize)?))
     }
 
     /// The key in a seat, replaced if its time has come.
     fn account(&mut self, at: Moment, seat: u32) -> u32 {
-        let Some(&Seat { account }) = self.seats.get(seat as usize) else { return 0 };
+        let Some(&Seat { account, .. }) = self.seats.get(seat as usize) else { return 0 };
         match self.accounts.get(account as usize).copied() {
             Some(held) if at >= held.replaced_at => {
                 let new = self.new_account(held.group, held.number, held.generation + 1, at);
@@ -349,38 +383,35 @@ impl<'s> Schedule<'s> {
         None
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
-    fn step(
-        &mut self,
-        at: Moment,
-        seat: u32,
-        traffic: u32,
-        step: u32,
-        session: u64,
-        worker_of: u32,
-        network: u32,
-    ) -> Request {
-        let account = self.account(at, seat);
-        let scenario = self.scenario;
-        let group_index = self.accounts.get(account as usize).map_or(0, |account| account.group as usize);
-        let group = scenario.groups.get(group_index);
-        let spread =
-            group.and_then(|group| group.traffic.get(traffic as usize)).map_or(Spread::default(), |t| t.tokens);
-        let tokens = self.draw(spread).clamp(1.0, 64_000.0).round();
-        let steps = self.steps.get(group_index).and_then(|steps| steps.get(traffic as usize)).copied().unwrap_or(1);
-        let pause = match group.map(|group| &group.arrivals) {
-            Some(Arrivals::Sessions { think_seconds, .. }) => *think_seconds,
-            Some(Arrivals::Batch { answer_seconds, .. }) => *answer_seconds,
-            _ => 4.0,
+    fn request(&mut self, at: Moment, item: Item) -> Request {
+        let account = self.account(at, item.seat);
+        let spread = self.group_of(item.seat).and_then(|(_, group)| group.traffic.get(item.traffic as usize));
+        let spread = spread.map_or(Spread::default(), |traffic| traffic.tokens);
+        // An item's answer is as long whenever and with whichever key it is asked.
+        let mut chance = SplitMix64::seed_from_u64(mix(item.session ^ u64::from(item.step)));
+        let normal: f64 = StandardNormal.sample(&mut chance);
+        let tokens = (spread.median * libm::exp(spread.spread * normal)).clamp(1.0, 64_000.0).round();
+        Request { at, account, item, tokens }
+    }
+
+    /// A session goes on after an answer, or the worker that had it takes the next.
+    pub(super) fn go_on(&mut self, at: Moment, item: Item) {
+        let Some((index, group)) = self.group_of(item.seat) else { return };
+        let steps = self.steps.get(index as usize).and_then(|steps| steps.get(item.traffic as usize)).copied().unwrap_or(1);
+        let pause = match &group.arrivals {
+            Arrivals::Sessions { think_seconds, .. } => *think_seconds,
+            Arrivals::Batch { answer_seconds, .. } => *answer_seconds,
+            Arrivals::Cron { .. } | Arrivals::Dealt { .. } => 4.0,
         };
         let pause = pause * self.factor(0.5);
         let later = at + (pause * SECOND) as Moment;
-        if step + 1 < steps {
-            self.push(later, Event::Step { seat, traffic, step: step + 1, session, worker_of, network });
-        } else if worker_of != NOBODY {
-            self.next_of_batch(later, worker_of);
+        if item.step + 1 < steps {
+            self.send_at(later, Item { step: item.step + 1, refusals: 0, ..item });
+        } else if item.worker_of != NOBODY {
+            self.next_of_batch(later, item.worker_of);
+        } else if self.backlog.get(index as usize).is_some_and(|waiting| *waiting > 0) {
+            self.resume_at(later, item.seat);
         }
-        Request { at, account, traffic, step, session, network, tokens }
     }
 }
 

@@ -114,7 +114,7 @@ impl Seen {
 pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Samples) -> Result<()> {
     let mut engine = traffic::engine(policy);
     let mut seen: HashMap<u64, Seen> = HashMap::new();
-    simulation.run(policy, |exchange| {
+    simulation.run(policy, |exchange, _| {
         judge(&mut engine, policy, &exchange);
         let group = simulation.group(exchange.who);
         for (link, id) in cluster::groups(&shared(exchange.observation)) {
@@ -143,7 +143,7 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
 pub fn of_requests(simulation: &Simulation, policy: &Policy, samples: &mut Samples) -> Result<()> {
     let mut engine = traffic::engine(policy);
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-    simulation.run(policy, |exchange| {
+    simulation.run(policy, |exchange, _| {
         judge(&mut engine, policy, &exchange);
         let count = counts.entry(exchange.account).or_default();
         *count += 1;
@@ -175,7 +175,7 @@ pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) 
     let mut engine = traffic::engine(policy);
     let mut highest: BTreeMap<usize, [f64; 3]> = BTreeMap::new();
     let mut seen: HashMap<u64, Seen> = HashMap::new();
-    simulation.run(policy, |exchange| {
+    simulation.run(policy, |exchange, _| {
         judge(&mut engine, policy, &exchange);
         let harvest = simulation.group(exchange.who).harvest;
         for (_, id) in cluster::groups(&shared(exchange.observation)) {
