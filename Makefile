@@ -187,11 +187,11 @@ $(AGENT)/installed: tests/record/agent.txt
 train: target/release/scarecrow ## Train the score anew, src/judge/model.json (some minutes)
 	@target/release/scarecrow train tests/scenarios/train/*.yaml --name trained-1 --date 2026-11-24 --out src/judge/model.json
 
-evaluate: target/release/scarecrow ## Measure the score on scenarios that training never saw, beside baselines; target/evaluation.html
+evaluate: target/release/scarecrow ## Measure loot and honest harm on scenarios that training never saw, beside baselines; target/evaluation.html
 	@target/release/scarecrow evaluate tests/scenarios/test/*.yaml --out target/evaluation.html
 
 evaluate-large: target/release/scarecrow ## Measure campaigns of 24,000 and 25,000 accounts among ten times as many honest ones (some minutes)
-	@target/release/scarecrow evaluate tests/scenarios/large/*.yaml --alone --principals 524288 --out target/evaluation-large.html
+	@target/release/scarecrow evaluate tests/scenarios/large/*.yaml --alone --reactions replace --principals 524288 --out target/evaluation-large.html
 
 docs: target/release/scarecrow ## Write the references of policies and features anew
 	@target/release/scarecrow reference > docs/policy.md

@@ -7,15 +7,16 @@
 mod setting;
 
 use ahash::RandomState;
-use scarecrow::Engine;
+use scarecrow::act::{Holder, is_stopped};
 use scarecrow::config::Policy;
-use scarecrow::observe::answer::{AnswerBody, ResponseHead};
+use scarecrow::observe::answer::{AnswerBody, ResponseHead, Usage};
 use scarecrow::observe::hash::mix;
-use scarecrow::observe::{Headers, Kind, Observation, RequestBody, Secret, dialect, shared};
+use scarecrow::observe::{Answer, Headers, Kind, Observation, RequestBody, Secret, dialect, shared};
 use scarecrow::remember::distinct::Places;
 use scarecrow::remember::fleet::Told;
 use scarecrow::remember::{Actor, Crowd, Group, Time};
 use scarecrow::share::delta::{Delta, LARGEST, Writer};
+use scarecrow::{Engine, Outcome};
 use serde_json::json;
 use setting::{connection, pairs, policy};
 use std::hint::black_box;
@@ -27,11 +28,12 @@ const START: Time = Time(1_700_000_000_000_000_000);
 /// A step: what it is called, and what it does once it is prepared.
 type Step = (&'static str, fn() -> Box<dyn FnMut()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("observe headers", observe),
     ("judge, nobody known", || judge(0)),
     ("judge among 100,000", || judge(100_000)),
     ("judge whom the fleet knows", judge_known_to_fleet),
+    ("throttled cluster member", throttled_member),
     ("read a body of 1 KiB", || read(1 << 10)),
     ("read a body of 4 KiB", || read(4 << 10)),
     ("read a body of 64 KiB", || read(64 << 10)),
@@ -110,6 +112,44 @@ fn judge_known_to_fleet() -> Box<dyn FnMut()> {
     }
     Box::new(move || {
         black_box(engine.request(&observation, &policy, now.plus_seconds(1.0)));
+    })
+}
+
+/// A member of a cluster of four hundred keys whose budget is used up: it shares a system prompt, the opening and the end of its question, options,
+/// a client and a network with the others.
+fn throttled_member() -> Box<dyn FnMut()> {
+    let (mut engine, policy, mut observation) = engine(0);
+    let api = dialect::classify(b"POST", b"/v1/chat/completions", &headers(), None).unwrap();
+    let mut ask = move |number: u64| {
+        let question =
+            format!("Write one hard question with its answer, step by step, about item {}. {WORDS}", mix(number));
+        let body = json!({"model": "m", "max_tokens": 4096, "messages": [
+            {"role": "system", "content": "You write training data."}, {"role": "user", "content": question}]});
+        let mut reading = RequestBody::new(&headers(), api, &policy.lens.secret, 1 << 18);
+        reading.feed(body.to_string().as_bytes());
+        observation.conversation = Some(Box::new(reading.finish(true)));
+        observation.credential = Some(Kind::Credential.with(mix(number % 400)));
+        observation.clone()
+    };
+    let policy = setting::policy();
+    let usage = Usage { input: Some(60), output: Some(1_500), is_estimated: false };
+    let answer = Answer { status: 200, usage, ..Answer::default() };
+    let mut last = None;
+    for number in 0..2_000 {
+        let (observation, now) = (ask(number), START.plus_seconds(number as f64 * 4.0));
+        if let Outcome::Judged(verdict, admission) = engine.request(&observation, &policy, now) {
+            if is_stopped(&verdict, &admission) {
+                engine.refused(verdict.subject, &admission, now);
+            } else {
+                engine.response(verdict.subject, &admission.charge, &answer, &policy, now);
+            }
+            last = admission.refused;
+        }
+    }
+    assert!(matches!(last, Some((_, Holder::Cluster))), "{last:?}");
+    let (observation, now) = (ask(2_000), START.plus_seconds(8_001.0));
+    Box::new(move || {
+        black_box(engine.request(&observation, &policy, now));
     })
 }
 

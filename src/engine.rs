@@ -1,20 +1,25 @@
-//! The engine: remember, judge and throttle, in one step per request. Knows no host and reads no clock.
+//! The engine: remember, judge and act, in one step per request. Knows no host and reads no clock.
 #![forbid(unsafe_code)]
 
 use ahash::RandomState;
 
+use crate::act::budgets::{ClusterDraw, Draw, MOST_CLUSTERS};
+use crate::act::{Admission, Charge, Holder};
 use crate::config::{Exemption, Policy};
 use crate::judge::Match;
-use crate::judge::grounds::grounds;
+use crate::judge::cluster::CERTAIN;
+use crate::judge::evidence::{grounds, supported_history};
 use crate::judge::verdict::Indicated;
 use crate::judge::{
     Action, Cluster, Contributions, FEATURES, Facts, Inherited, Reasons, Reinforcement, Score, Verdict, Watch, Weighed,
     cluster, log_odds, probability,
 };
-use crate::observe::{Answer, Conversation, Link, Observation, Operation, Principal, shared};
+use crate::observe::{
+    Answer, Conversation, Link, Observation, Operation, Principal, Shared, shared, shared::template_client,
+};
 use crate::remember::clue::{Sort, Thing};
-use crate::remember::group::{NEW, SETTLED};
-use crate::remember::{Actor, Fleet, Member, Memory, Sight, Suspicion, TableEvents, Tie, Time};
+use crate::remember::group::ESTABLISHED;
+use crate::remember::{Actor, Fleet, Group, Member, Memory, Sight, Suspicion, TableEvents, Tie, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
@@ -25,6 +30,7 @@ pub struct Engine {
 
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all requests are judged, and none may allocate")]
 pub enum Outcome {
     /// The path is no known API's: let through.
     OtherPath,
@@ -32,8 +38,8 @@ pub enum Outcome {
     Auxiliary,
     /// The policy exempts it: let through.
     Exempt(Exemption),
-    /// It was judged.
-    Judged(Verdict),
+    /// It was judged, and drew from budgets.
+    Judged(Verdict, Admission),
 }
 
 /// What comes of a request that is not judged; `None` for those that are. Its body need not be known.
@@ -46,10 +52,33 @@ pub fn screen(observation: &Observation, policy: &Policy) -> Option<Outcome> {
     }
 }
 
-/// What a request costs at most where the caller's others come elsewhere: of so many hosts each still lets one through now and then.
+/// What a request costs at most where the others of its caller or cluster come elsewhere: of so many hosts each still lets one through now
+/// and then.
 const MOST_ELSEWHERE: f32 = 100.0;
 
+/// Log-odds of own evidence up to which an actor is taken for an honest one that happens to be among suspects.
+const LITTLE: f32 = 2.0;
+
+/// Log-odds that clusters have to add for a request to be judged by them at once, and not only once its caller has a history of such: a
+/// cluster's log-odds are a mean over many requests already.
+const AT_ONCE: f32 = 1.0;
+
+/// A group that one hand moves more likely than not.
+#[derive(Clone, Copy, Default)]
+struct Suspected {
+    id: u64,
+    log_odds: f32,
+    /// Its requests within about a day, as they were seen here.
+    requests: f32,
+    /// How many times as many the fleet saw.
+    elsewhere: f32,
+}
+
+/// By link.
+type Suspects = [Option<Suspected>; Link::ALL.len()];
+
 /// What memory says of a request besides its subject's record.
+#[derive(Clone, Copy, Default)]
 struct Surroundings {
     inherited: Inherited,
     header_order_changed: bool,
@@ -76,7 +105,7 @@ impl Engine {
         }
     }
 
-    /// Remembers one request and judges it.
+    /// Remembers one request, judges it, and draws from the budgets of suspects.
     pub fn request(&mut self, observation: &Observation, policy: &Policy, now: Time) -> Outcome {
         if let Some(outcome) = screen(observation, policy) {
             return outcome;
@@ -87,20 +116,25 @@ impl Engine {
         let conversation = observation.conversation.as_deref();
         let offers_same_tools = conversation.zip(before).is_some_and(|(asked, actor)| actor.has_offered(asked));
         let network = observation.network.map(|network| network.id);
+        // A retry comes because of a refusal: it says nothing new of how callers ask.
+        let is_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked));
+        let opens = opens(observation) && !is_retry;
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
-            actor.request(now, sight, opens(observation), network, observation.client_principal.id);
+            actor.request(now, sight, opens, network, observation.client_principal.id);
             if let Some(conversation) = conversation {
                 actor.conversation(conversation, now);
             }
         });
-        let (inherited, header_order_changed) = self.groups(observation, &actor, sight, policy, now);
-        let surroundings = Surroundings { inherited, header_order_changed, offers_same_tools };
+        let mut suspects = Suspects::default();
+        let member = Member { opens, is_retry, ..member(observation, &actor, sight, now) };
+        let mut surroundings = self.groups(observation, &actor, &member, &mut suspects, policy, now);
+        surroundings.offers_same_tools = offers_same_tools;
         let fleet = if self.fleet.is_empty() {
             SeenByFleet::default()
         } else {
-            self.seen_by_fleet(observation, &actor, inherited, policy, now)
+            self.seen_by_fleet(observation, &actor, surroundings.inherited, &mut suspects, policy, now)
         };
-        self.judge(observation, &actor, &surroundings, &fleet, policy, now)
+        self.judge(observation, &actor, &surroundings, &fleet, &suspects, policy, now)
     }
 
     #[inline(never)]
@@ -109,16 +143,33 @@ impl Engine {
         observation: &Observation,
         actor: &Actor,
         inherited: Inherited,
+        suspects: &mut Suspects,
         policy: &Policy,
         now: Time,
     ) -> SeenByFleet {
         let stale_after = policy.fleet.stale_after;
+        let mut groups = shared(observation);
+        // Other hosts may know of a part of the prompt that several share what this one does not.
+        let is_several = |id| {
+            let is_known = |crowd: crate::remember::Crowd| crowd.members >= cluster::FEWEST;
+            is_several(&self.memory, id) || self.fleet.group(id, stale_after, now).is_some_and(is_known)
+        };
+        set_template_client(&mut groups, observation, is_several);
         let mut whole = None;
-        for (link, id) in cluster::groups(&shared(observation)) {
+        for (link, id) in cluster::groups(&groups) {
             let Some(crowd) = self.fleet.group(id, stale_after, now) else { continue };
             if let Some(log_odds) = cluster::crowd_log_odds(link, &crowd, &policy.model) {
                 let cluster = Cluster { link, group: &crowd.group, members: crowd.members };
                 whole.get_or_insert(inherited).raise(&cluster, log_odds, actor.openings.sum());
+                if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
+                    let here = suspected.map_or(1.0, |here| here.requests);
+                    *suspected = Some(Suspected {
+                        id,
+                        log_odds: suspected.map_or(log_odds, |here| here.log_odds.max(log_odds)),
+                        requests: here,
+                        elsewhere: (crowd.group.requests.sum() / here.max(1.0)).clamp(1.0, MOST_ELSEWHERE),
+                    });
+                }
             }
         }
         SeenByFleet { actor: self.fleet.actor(observation.subject().id, stale_after, now), inherited: whole }
@@ -130,7 +181,7 @@ impl Engine {
         observation: &Observation,
         actor: &Actor,
         surroundings: &Surroundings,
-        (own, suspicion): (&Contributions, Suspicion),
+        (own, suspicion, support): (&Contributions, Suspicion, f32),
         fleet: &SeenByFleet,
         policy: &Policy,
         now: Time,
@@ -144,15 +195,18 @@ impl Engine {
         let contributions = policy.model.contributions(&facts(observation, &whole, &surroundings, now));
         let theirs = fleet.actor.map(|seen| seen.suspicion).unwrap_or_default();
         let bias = policy.model.requests.bias;
-        Some(Reinforcement::new((own, suspicion), (&contributions, theirs), policy.fleet.trust, bias))
+        let whole = (&contributions, theirs);
+        Some(Reinforcement::new((own, suspicion), whole, support, policy.fleet.trust, bias))
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what was found of one request")]
     fn judge(
         &mut self,
         observation: &Observation,
         actor: &Actor,
         surroundings: &Surroundings,
         fleet: &SeenByFleet,
+        suspects: &Suspects,
         policy: &Policy,
         now: Time,
     ) -> Outcome {
@@ -161,13 +215,28 @@ impl Engine {
         let weighed = Weighed::new(&contributions);
         let bias = policy.model.requests.bias;
         let mut suspicion = actor.suspicion;
-        suspicion.add(weighed.firm, weighed.loose, bias);
+        let own = suspicion.own_with(weighed.own, weighed.total(), bias);
+        let is_single_turn = observation.conversation.as_deref().is_some_and(Conversation::is_single_turn);
+        let support = weighed.support(own, is_single_turn);
+        let acts = weighed.actionable(support);
+        let advises = weighed.total() - acts;
+        suspicion.add(weighed.own, acts, advises, bias);
 
-        let known = bias + suspicion.evidence.log_odds();
-        let firm = known.min(bias + suspicion.firm_log_odds());
-        let own = (&contributions, suspicion);
-        let of_fleet = Self::reinforcement(observation, actor, surroundings, own, fleet, policy, now);
-        let (fleet_firm, fleet_total) = of_fleet.map_or((0.0, 0.0), |fleet| (fleet.firm, fleet.total));
+        // A caller is held for what it did itself and for what its clusters do at present. That it was seen in one before counts as far as
+        // this request asks as a pipeline does: what a relay carries for an honest customer does not.
+        let history = suspicion.evidence.log_odds();
+        let supported = weighed.own + supported_history(weighed.own);
+        let history_of_acts =
+            suspicion.own_held_back().max(history.min(suspicion.actionable_log_odds()).min(supported));
+        let of_clusters = weighed.of_cluster(support);
+        let at_once = if of_clusters >= AT_ONCE { own + of_clusters } else { 0.0 };
+        let known = bias + history.max(at_once);
+        let actionable = bias + history_of_acts.max(at_once);
+        let of_fleet = {
+            let own = (&contributions, suspicion, support);
+            Self::reinforcement(observation, actor, surroundings, own, fleet, policy, now)
+        };
+        let (fleet_actionable, fleet_total) = of_fleet.map_or((0.0, 0.0), |fleet| (fleet.actionable, fleet.total));
         let found = self.watch.look(observation, &policy.trust, policy.community.as_ref(), now);
         // A match alone makes harvesting as likely as it is believed; with evidence of our own it adds up.
         let seen_by_others = found.map_or(0.0, |found| (log_odds(found.probability) - bias).max(0.0));
@@ -176,30 +245,30 @@ impl Engine {
         let score_of = |log_odds| Score::new(100.0 * probability(log_odds + seen_by_others)).max(floor);
         let score = score_of(known + fleet_total);
         let kinds = of_fleet.map_or(weighed.kinds(), |fleet| fleet.kinds);
-        let grounds = grounds(score_of(firm + fleet_firm), kinds, seen_by_others);
+        let grounds = grounds(score_of(actionable + fleet_actionable), kinds, seen_by_others);
         let action = policy.steps.decide(score, grounds).max(alone);
-        self.note(observation, probability(firm), &surroundings.inherited, found.as_ref(), policy, now);
+        self.note(observation, probability(actionable), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
-        let admitted = policy
-            .steps
-            .start_of(Action::Throttle)
-            .or((alone == Action::Throttle).then_some(grounds.firm))
-            .filter(|start| *start <= grounds.firm)
-            .map(|start| policy.throttle.admit(actor.debt, grounds.firm, start));
-        // Each host holds a caller to its part of the rate: a request here costs as much as those that come elsewhere meanwhile.
-        let elsewhere = fleet.actor.map_or(1.0, |seen| {
-            let (all, here) = (seen.requests.per_minute(), actor.requests.per_minute());
-            (all / here.max(f32::MIN_POSITIVE)).clamp(1.0, MOST_ELSEWHERE)
-        });
-        self.memory.change_actor(subject.id, now, |actor| {
-            actor.suspicion.add(weighed.firm, weighed.loose, bias);
-            if let Some(Ok(more)) = admitted {
-                actor.debt.0 += more.0 * elsewhere;
+        self.memory.change_actor(subject.id, now, |actor| actor.suspicion.add(weighed.own, acts, advises, bias));
+
+        let most_specific =
+            Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?)));
+        let cluster = most_specific.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group.id));
+        let draw = draw(subject, actor, own, action, grounds.actionable, policy);
+        let admission = draw.map_or_else(Admission::default, |mut draw| {
+            // Each host holds a caller to its part of the rate: a request here costs as much as those that come elsewhere meanwhile.
+            draw.elsewhere = fleet.actor.map_or(1.0, |seen| {
+                let (all, here) = (seen.requests.per_minute(), actor.requests.per_minute());
+                (all / here.max(f32::MIN_POSITIVE)).clamp(1.0, MOST_ELSEWHERE)
+            });
+            if draw.holder == Holder::Caller {
+                draw.clusters = clusters(suspects, policy);
             }
+            draw.is_trusted = own < LITTLE && is_old(actor, now);
+            policy.throttle.draw(&mut self.memory, &draw, now)
         });
-        let wait = admitted.and_then(Result::err);
         let reasons = Reasons::of(&contributions, of_fleet.as_ref(), indicator);
-        Outcome::Judged(Verdict { subject, score, action, reasons, wait })
+        Outcome::Judged(Verdict { subject, score, action, reasons, cluster }, admission)
     }
 
     /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to
@@ -249,28 +318,39 @@ impl Engine {
     }
 
     /// Notes the request with the groups that it belongs to. Returns what it inherits from them, and whether its client
-    /// profile was seen before with its headers in another order.
+    /// profile was seen before with its headers in another order; `suspects` takes those that one hand moves more likely than not.
     fn groups(
         &mut self,
         observation: &Observation,
         actor: &Actor,
-        sight: Sight,
+        member: &Member,
+        suspects: &mut Suspects,
         policy: &Policy,
         now: Time,
-    ) -> (Inherited, bool) {
-        let since = self.memory.since(now);
-        let member = member(observation, actor, sight, since, now);
+    ) -> Surroundings {
+        self.memory.since(now);
         let weights = &policy.model.clusters;
-        let (mut inherited, mut header_order_changed) = (Inherited::default(), false);
-        for (link, id) in cluster::groups(&shared(observation)) {
+        let mut surroundings = Surroundings::default();
+        let groups = shared(observation);
+        // The first part of the prompt that several share.
+        let mut part = None;
+        for link in Link::ALL {
+            let id = match link {
+                Link::TemplateClient => part.map(|part| template_client(part, observation.client_principal.id)),
+                link => groups.get(link as usize).copied().flatten(),
+            };
+            let Some(id) = id.map(|group| group.id) else { continue };
+            // Whoever got no answer yet is taken to be like the others.
+            let others = || self.memory.groups().get(id).map(Group::tokens_per_request);
+            let member = &Member { tokens: member.tokens.or_else(others), ..*member };
             let order = if link == Link::Client { observation.order } else { 0 };
             let group = *self.memory.change_group(id, now, |group| {
-                group.request(now, &member);
+                group.request(now, member);
                 if group.header_order == 0 {
                     group.header_order = order;
                 }
             });
-            header_order_changed |= group.header_order != order && link == Link::Client;
+            surroundings.header_order_changed |= group.header_order != order && link == Link::Client;
             if policy.fleet.is_on() {
                 let sketch = sketch(observation, link).unwrap_or_default();
                 self.memory.note_tie(Tie { group: id, member: member.id, link, sketch });
@@ -279,12 +359,37 @@ impl Engine {
             if cluster.members < cluster::FEWEST {
                 continue;
             }
-            let above: f32 = policy.model.cluster_contributions(&cluster).iter().sum();
-            let group = self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above));
+            if link.is_template() {
+                part.get_or_insert(id);
+            }
+            // Strangers alone say nothing of a cluster, neither for it nor against it: a campaign that replaces its accounts goes on. A retry
+            // says again what is known: one that waits goes on too.
+            let above = match (member.is_retry, cluster.known() > 0.0) {
+                (true, _) => Some(group.evidence.log_odds()),
+                (false, true) => Some(policy.model.cluster_contributions(&cluster).iter().sum::<f32>()),
+                (false, false) => None,
+            };
+            let group = match above {
+                Some(above) => {
+                    self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above))
+                }
+                None => &group,
+            };
             let log_odds = weights.bias + group.evidence.log_odds();
-            inherited.add(&Cluster { group, ..cluster }, log_odds, actor.openings.sum());
+            surroundings.inherited.add(&Cluster { group, ..cluster }, log_odds, actor.openings.sum());
+            if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
+                *suspected = Some(Suspected { id, log_odds, requests: group.requests.sum(), elsewhere: 1.0 });
+            }
         }
-        (inherited, header_order_changed)
+        surroundings
+    }
+
+    /// The groups of a request as they are remembered.
+    #[must_use]
+    pub fn groups_of(&self, observation: &Observation) -> Shared {
+        let mut groups = shared(observation);
+        set_template_client(&mut groups, observation, |id| is_several(&self.memory, id));
+        groups
     }
 
     /// The features of a request that was just judged, for reports and for training.
@@ -297,7 +402,7 @@ impl Engine {
             header_order_changed: false,
             offers_same_tools: conversation.is_some_and(|asked| actor.has_offered(asked)),
         };
-        for (link, id) in cluster::groups(&shared(observation)) {
+        for (link, id) in cluster::groups(&self.groups_of(observation)) {
             let Some(group) = self.memory.groups().get(id) else { continue };
             if link == Link::Client {
                 surroundings.header_order_changed = group.header_order != observation.order;
@@ -316,14 +421,24 @@ impl Engine {
         self.memory.change_actor(subject.id, now, |actor| actor.waits.ask(now, seconds));
     }
 
+    /// Notes that the request of this subject that was just judged was refused. How a throttled caller takes a 429 says something of it. Where
+    /// a cluster's budget is used up, or that for form, it says nothing: the others who use the same key were told of no wait.
+    pub fn refused(&mut self, subject: Principal, admission: &Admission, now: Time) {
+        self.memory.change_actor(subject.id, now, Actor::refuse);
+        if let Some((wait, Holder::Caller)) = admission.refused {
+            self.asked_to_wait(subject, wait.into(), now);
+        }
+    }
+
     /// Notes what a request of this subject asked that was judged before its body came.
     pub fn conversation(&mut self, subject: Principal, conversation: &Conversation, now: Time) {
         self.memory.change_actor(subject.id, now, |actor| actor.conversation(conversation, now));
     }
 
-    /// Notes what the answer to a request of this subject told.
-    pub fn response(&mut self, subject: Principal, answer: &Answer, now: Time) {
+    /// Notes what the answer to a request of this subject told, and charges its tokens to whom the request was charged.
+    pub fn response(&mut self, subject: Principal, charge: &Charge, answer: &Answer, policy: &Policy, now: Time) {
         self.memory.change_actor(subject.id, now, |actor| actor.answer(answer));
+        policy.throttle.answered(&mut self.memory, charge, answer.usage.output.unwrap_or(0), now);
     }
 
     /// What others saw, and what of it fits.
@@ -353,6 +468,68 @@ impl Engine {
     }
 }
 
+/// What a request draws from by its action, and by the score that actionable evidence leads to: a throttled one from its caller's and its
+/// clusters' budgets, one that is tagged for its own form from its caller's alone.
+fn draw(
+    subject: Principal,
+    actor: &Actor,
+    own: f32,
+    action: Action,
+    actionable: Score,
+    policy: &Policy,
+) -> Option<Draw> {
+    let throttle_at = policy.steps.start_of(Action::Throttle);
+    let holder = match action {
+        Action::Reject | Action::Pass => return None,
+        Action::Throttle | Action::Reroute => Holder::Caller,
+        Action::Tag | Action::Advise => {
+            // Without a throttle nobody is held.
+            throttle_at?;
+            let score = Score::new(100.0 * probability(policy.model.requests.bias + own));
+            if score < policy.throttle.form_at {
+                return None;
+            }
+            Holder::Form
+        }
+    };
+    let start = throttle_at.filter(|start| *start <= actionable).unwrap_or(actionable).value();
+    let tightness = (actionable.value() - start) / (100.0 - start).max(1.0);
+    let tokens = actor.tokens_per_answer().map_or(0.0, |(_, output)| output);
+    let clusters = [None; MOST_CLUSTERS];
+    Some(Draw { subject, holder, tightness, tokens, elsewhere: 1.0, is_trusted: false, clusters })
+}
+
+/// The clusters that a throttled request draws from, the most specific first. Options alone are shared by more than one hand's requests, so
+/// that budget is looser.
+fn clusters(suspects: &Suspects, policy: &Policy) -> [Option<ClusterDraw>; MOST_CLUSTERS] {
+    let suspect = |link: Link| suspects.get(link as usize).copied().flatten();
+    let by_prompt = Link::BY_SPECIFICITY.into_iter().any(|link| link != Link::Manner && suspect(link).is_some());
+    Link::BY_SPECIFICITY.map(|link| {
+        let Suspected { id, log_odds, elsewhere, .. } = suspect(link)?;
+        let factor = if link == Link::Manner && !by_prompt { policy.throttle.manner_factor as f32 } else { 1.0 };
+        Some(ClusterDraw { id, tightness: log_odds / CERTAIN, factor, elsewhere })
+    })
+}
+
+/// Whether several callers share a group, as far as memory knows.
+fn is_several(memory: &Memory, id: u64) -> bool {
+    memory.groups().get(id).is_some_and(|group| group.members.count() >= cluster::FEWEST)
+}
+
+/// Adds the group of those who send, with one client, the first part of the prompt that several share. Without such a part nobody could
+/// be a cluster by it.
+fn set_template_client(groups: &mut Shared, observation: &Observation, is_several: impl Fn(u64) -> bool) {
+    let part = cluster::groups(groups).find(|(link, id)| link.is_template() && is_several(*id));
+    if let Some((slot, (_, part))) = groups.get_mut(Link::TemplateClient as usize).zip(part) {
+        *slot = Some(template_client(part, observation.client_principal.id));
+    }
+}
+
+/// Whether an actor has been known for long enough to be established.
+fn is_old(actor: &Actor, now: Time) -> bool {
+    now.seconds_since(actor.first_seen) >= ESTABLISHED
+}
+
 fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surroundings, now: Time) -> Facts<'a> {
     let Surroundings { inherited, header_order_changed, offers_same_tools } = *surroundings;
     Facts { observation, actor, inherited, header_order_changed, offers_same_tools, now }
@@ -375,19 +552,18 @@ fn opens(observation: &Observation) -> bool {
 }
 
 /// The request as its groups see it.
-fn member(observation: &Observation, actor: &Actor, sight: Sight, since: Time, now: Time) -> Member {
+fn member(observation: &Observation, actor: &Actor, sight: Sight, now: Time) -> Member {
     let asks = |holds: fn(&Conversation) -> bool| observation.conversation.as_deref().is_some_and(holds);
-    let (input, output) = actor.tokens_per_request();
     Member {
         id: observation.subject().id,
         openings: actor.openings.sum(),
-        opens: opens(observation),
+        opens: true,
+        is_retry: false,
         interval: sight.interval,
-        input,
-        output,
+        tokens: actor.tokens_per_answer(),
         network: observation.network.map(|network| network.id),
         client: observation.client_principal.id,
-        is_new: actor.first_seen.seconds_since(since) > SETTLED && now.seconds_since(actor.first_seen) < NEW,
+        is_established: is_old(actor, now) && actor.suspicion.actionable_log_odds() < LITTLE,
         is_single_turn: asks(Conversation::is_single_turn),
         is_cued: asks(|asked| asked.cues().any()),
         contradicts: observation.contradictions.count() > 0,
@@ -438,15 +614,20 @@ mod tests {
                 .map(|(role, content)| json!({"role": role, "content": content}));
             body.feed(json!({"model": "m", "messages": messages}).to_string().as_bytes());
             observation.conversation = Some(Box::new(body.finish(true)));
-            let verdict = self.judge(&observation, at);
+            let (verdict, admission) = self.outcome(&observation, at);
             let usage = Usage { input: Some(100), output: Some(900), is_estimated: false };
-            self.engine.response(verdict.subject, &Answer { usage, ..Answer::default() }, START.plus_seconds(at));
+            let (answer, now) = (Answer { usage, ..Answer::default() }, START.plus_seconds(at));
+            self.engine.response(verdict.subject, &admission.charge, &answer, &self.policy, now);
             verdict
         }
 
         fn judge(&mut self, observation: &Observation, at: f64) -> Verdict {
+            self.outcome(observation, at).0
+        }
+
+        fn outcome(&mut self, observation: &Observation, at: f64) -> (Verdict, Admission) {
             match self.engine.request(observation, &self.policy, START.plus_seconds(at)) {
-                Outcome::Judged(verdict) => verdict,
+                Outcome::Judged(verdict, admission) => (verdict, admission),
                 other => panic!("{other:?}"),
             }
         }
@@ -582,7 +763,7 @@ mod tests {
         let reasons = |bench: &mut Bench, headers: &[(&str, &str)]| {
             let observation = bench.observe("/v1/messages", headers);
             match bench.engine.request(&observation, &bench.policy, START) {
-                Outcome::Judged(verdict) => verdict.reasons.to_string(),
+                Outcome::Judged(verdict, _) => verdict.reasons.to_string(),
                 other => panic!("{other:?}"),
             }
         };
@@ -608,7 +789,7 @@ mod tests {
         let known = bench.engine.memory_mut().actors().get(id).unwrap().suspicion;
         let near = |one: f32, other: f32| (one - other).abs() < 1e-3 * other.abs();
         assert!(near(told.suspicion.evidence.log_odds(), known.evidence.log_odds()), "{told:?} {known:?}");
-        assert!(near(told.suspicion.firm_log_odds(), known.firm_log_odds()), "{told:?} {known:?}");
+        assert!(near(told.suspicion.actionable_log_odds(), known.actionable_log_odds()), "{told:?} {known:?}");
     }
 
     #[test]
@@ -616,6 +797,7 @@ mod tests {
         let mut bench = Bench::new(r#"{"actions":[{"at":0,"do":"throttle"}],"throttle":{"burst":1}}"#);
         bench.send("Bearer a", 86_400.0);
         bench.send("Bearer a", 86_400.1);
-        assert_eq!(bench.send("Bearer a", 0.0).wait, None);
+        let observation = bench.observe("/v1/messages", &[("authorization", "Bearer a")]);
+        assert_eq!(bench.outcome(&observation, 0.0).1.wait(), None);
     }
 }

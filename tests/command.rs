@@ -79,6 +79,9 @@ fn replay_reports_who_was_caught_and_who_was_touched() {
     let leaked = report["tokens_leaked_fraction"].as_f64().unwrap();
     assert!((leaked - (first - 1.0) / 600.0).abs() < 1e-9, "{leaked}");
     assert_eq!(report["by_action"]["reject"]["caught"], 0, "what is asked rejects nobody");
+    let passed = report["would_pass"].as_f64().unwrap();
+    assert!(passed > 0.0 && passed < 0.9, "{passed}");
+    assert_eq!(report["honest_would_be_refused"], 0.0);
     let kinds = report["by_kind"].as_array().unwrap();
     assert_eq!(kinds[0]["campaign"], "pipeline");
     assert_eq!((&kinds[0]["touched"]["tag"], &kinds[1]["touched"]["tag"]), (&json!(1), &json!(0)));

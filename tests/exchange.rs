@@ -53,7 +53,7 @@ fn told(events: &[(Time, &Event)]) -> (Actor, Group) {
         let user = scarecrow::observe::prompt::Prompt { simhash: event.simhash, ..Default::default() };
         actor.conversation(&Conversation { last_user: Some(user), ..Default::default() }, *now);
         let odds = event.tokens as f32 / 1_000.0;
-        actor.suspicion.add(odds, odds, -2.0 * odds);
+        actor.suspicion.add(odds / 2.0, odds, odds, -2.0 * odds);
         let mut answer = Answer::default();
         answer.usage.output = Some(event.tokens);
         actor.answer(&answer);
@@ -62,7 +62,7 @@ fn told(events: &[(Time, &Event)]) -> (Actor, Group) {
             openings: event.tokens as f32 + 1.0,
             opens: true,
             interval: None,
-            output: event.tokens as f32,
+            tokens: Some((0.0, event.tokens as f32)),
             network: Some(event.network),
             is_cued: event.holds,
             ..Member::default()

@@ -105,10 +105,20 @@ fn an_evaluation_puts_the_filter_beside_baselines_and_shows_whom_each_touches() 
     for name in ["scarecrow", "rate limit per key", "User-Agent list", "PRADA", "SEAT", "keys per template"] {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert_eq!(detectors[0]["figures"]["caught"], 40, "{report:#}");
-    assert_eq!(detectors[0]["figures"]["touched"], 0);
+    let figures = &detectors[0]["figures"];
+    assert_eq!(figures["harvesters_suspected"], 40, "{report:#}");
+    assert_eq!(figures["touched"], 0);
+    let loot = figures["loot"].as_f64().unwrap();
+    assert!(loot > 0.0 && loot < 0.5, "{report:#}");
+    let by_reaction = detectors[0]["by_reaction"].as_object().unwrap();
+    assert_eq!(by_reaction.keys().collect::<Vec<_>>(), ["drop", "elsewhere", "replace", "wait"]);
+    let worst = by_reaction.values().map(|run| run["loot"].as_f64().unwrap()).fold(0.0, f64::max);
+    assert_eq!(loot, worst, "the headline is the worst reaction");
+    assert_eq!((&figures["honest_refused"], &figures["honest_lost"]), (&json!(0.0), &json!(0.0)));
+    assert_eq!(detectors[0]["honest_refused_by_kind"]["chat"]["refused"], 0);
+    assert!(detectors[1]["figures"]["loot"].is_null(), "a baseline stops nobody here");
     assert_eq!(detectors[0]["honest_touched_by_kind"]["chat"]["touched"], 0);
-    assert!(report["targets"][0]["reached"].as_str().unwrap().starts_with("100 % (40 of 40)"), "{report:#}");
+    assert_eq!(report["targets"][0]["what"], "loot of hydra", "{report:#}");
 
     let page = std::fs::read_to_string(page).unwrap();
     for expected in ["A small hydra.", "prefers-color-scheme: dark", "<svg", "var(--c00)", "PRADA, adapted to texts"] {
@@ -119,7 +129,7 @@ fn an_evaluation_puts_the_filter_beside_baselines_and_shows_whom_each_touches() 
     }
 
     let alone = out(&scarecrow(&["evaluate", hydra, "--alone"]));
-    assert!(alone.contains("40 of 40") && !alone.contains("PRADA"), "{alone}");
+    assert!(alone.contains("worst reaction") && alone.contains("40 of 40") && !alone.contains("PRADA"), "{alone}");
 }
 
 #[test]

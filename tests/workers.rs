@@ -23,7 +23,7 @@ fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
     memory.since(now);
     memory.change_actor(mix(actor), now, |actor| {
         actor.request(now, Sight { interval: Some(1.0), ..Sight::default() }, true, Some(1), 2);
-        actor.suspicion.add(1.5, 0.5, -4.0);
+        actor.suspicion.add(1.0, 1.5, 0.5, -4.0);
     });
     let member = scarecrow::remember::Member { id: actor, ..Default::default() };
     memory.change_group(mix(group), now, |group| {
@@ -42,7 +42,7 @@ fn said(memory: &Memory, now: Time) -> Vec<(u64, [i64; 4])> {
             let mut actor = *actor;
             actor.stand_at(now);
             let suspicion = actor.suspicion;
-            let firm = round(suspicion.firm_log_odds());
+            let firm = round(suspicion.actionable_log_odds());
             (id, [round(actor.requests.per_day()), round(suspicion.evidence.log_odds()), firm, 0])
         })
         .collect();

@@ -1,10 +1,11 @@
 //! Act: a verdict becomes headers towards the origin, or a reply in its place.
 #![forbid(unsafe_code)]
 
+pub mod budgets;
 pub mod reply;
 pub mod tag;
-pub mod throttle;
 
+pub use budgets::{Admission, Charge, Holder};
 pub use reply::Reply;
 
 use crate::config::Policy;
@@ -21,10 +22,16 @@ pub struct Plan {
     pub reply: Option<Reply>,
 }
 
-/// Turns a verdict into a plan. In observe mode, and where nothing is to be done, the plan is empty and nothing is
+/// Whether a request is kept from the origin where the policy enforces.
+#[must_use]
+pub fn is_stopped(verdict: &Verdict, admission: &Admission) -> bool {
+    verdict.action == Action::Reject || admission.refused.is_some()
+}
+
+/// Turns a verdict, and what came of drawing from budgets, into a plan. In observe mode, and where nothing is to be done, the plan is empty and nothing is
 /// allocated.
 #[must_use]
-pub fn plan(verdict: &Verdict, dialect: &Dialect, policy: &Policy) -> Plan {
+pub fn plan(verdict: &Verdict, admission: &Admission, dialect: &Dialect, policy: &Policy) -> Plan {
     if !policy.enforce {
         return Plan::default();
     }
@@ -34,8 +41,8 @@ pub fn plan(verdict: &Verdict, dialect: &Dialect, policy: &Policy) -> Plan {
     if verdict.action == Action::Reject {
         return Plan::answer(Reply::new(Refusal::Rejected, None, dialect, &policy.reject_message));
     }
-    if verdict.wait.is_some() {
-        return Plan::answer(Reply::new(Refusal::Throttled, verdict.wait, dialect, &policy.throttle_message));
+    if let Some(wait) = admission.wait() {
+        return Plan::answer(Reply::new(Refusal::Throttled, Some(wait), dialect, &policy.throttle_message));
     }
     Plan { headers: tag::headers(verdict, policy), reply: None }
 }

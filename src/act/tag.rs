@@ -14,15 +14,18 @@ pub const ADVICE: &str = "x-scarecrow-advice";
 /// What a route may match on.
 pub const ROUTE: &str = "x-scarecrow-route";
 
+/// The most specific suspected cluster that the request belongs to, `template:0123456789abcdef`.
+pub const CLUSTER: &str = "x-scarecrow-cluster";
+
 /// What the request costs where rate limits count by it: 1 below the first step, from there on as much of the policy's most as the score is of 100.
 pub const COST: &str = "x-scarecrow-cost";
 
 /// Every header that the filter sends to the origin. An origin that copies request headers into its response must
 /// not hand these to the client.
-pub const ALL: [&str; 6] = [SCORE, ACTION, REASONS, ADVICE, ROUTE, COST];
+pub const ALL: [&str; 7] = [SCORE, ACTION, REASONS, CLUSTER, ADVICE, ROUTE, COST];
 
 /// The headers for a request that goes on. Each milder step adds its own: a throttled request that is within its
-/// rate is tagged and carries the advice, if both are configured. A score that is reached by loose evidence reroutes nobody.
+/// rate is tagged and carries the advice, if both are configured. A score that is reached by advisory evidence reroutes nobody.
 pub fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)> {
     let is_taken =
         |action| action <= verdict.action && policy.steps.start_of(action).is_some_and(|start| start <= verdict.score);
@@ -31,6 +34,9 @@ pub fn headers(verdict: &Verdict, policy: &Policy) -> Vec<(&'static str, String)
         (ACTION, verdict.action.name().to_owned()),
         (REASONS, verdict.reasons.to_string()),
     ];
+    if let Some(cluster) = verdict.cluster {
+        headers.push((CLUSTER, cluster.to_string()));
+    }
     if is_taken(Action::Advise) {
         headers.push((ADVICE, policy.advice.to_string()));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::check::{self, Place, Problem, Problems};
 use super::filled::Filled;
 use super::sharing;
-use crate::act::throttle::Throttle;
+use crate::act::budgets::{Rate, Throttle};
 use crate::judge::watchlist::{Community, Trust};
 use crate::judge::{Action, Model, Score, Step, Steps};
 use crate::observe::{Cidr, Lens, Observation, Principal, Secret, Wanted, dialect, hash};
@@ -25,7 +25,7 @@ pub struct Policy {
     pub model: Model,
     /// What is done from which score on.
     pub steps: Steps,
-    /// How a throttled caller is held.
+    /// The budgets of suspects.
     pub throttle: Throttle,
     /// The message of a 429.
     pub throttle_message: Box<str>,
@@ -224,11 +224,7 @@ fn compile(raw: Filled<'_>, secret: &Secret) -> Policy {
         },
         model: model.unwrap_or_else(Model::built_in),
         steps: Steps::new(steps),
-        throttle: Throttle {
-            requests_per_minute: raw.number("throttle.requests_per_minute"),
-            burst: raw.number("throttle.burst"),
-            longest_wait: raw.number("throttle.longest_wait_seconds"),
-        },
+        throttle: throttle(raw.at("throttle")),
         throttle_message: raw.owned("throttle.message"),
         reject_message: raw.owned("reject.message"),
         advice: raw.owned("advise.value"),
@@ -249,6 +245,30 @@ fn compile(raw: Filled<'_>, secret: &Secret) -> Policy {
         time_one_in: raw.whole("metrics.time_one_in"),
         credential_metadata: metadata_path(raw.text("credential.metadata")),
         account_metadata: metadata_path(raw.text("account.metadata")),
+    }
+}
+
+fn throttle(raw: Filled<'_>) -> Throttle {
+    let rate = |raw: Filled<'_>| Rate {
+        requests_per_minute: raw.number("requests_per_minute"),
+        least_per_minute: raw.number("least_per_minute"),
+        burst: raw.number("burst"),
+    };
+    let form = raw.at("form");
+    let form_per_minute = form.number("requests_per_minute");
+    Throttle {
+        caller: rate(raw),
+        form: Rate {
+            requests_per_minute: form_per_minute,
+            least_per_minute: form_per_minute,
+            burst: form.number("burst"),
+        },
+        form_at: Score::new(form.number("at") as f32),
+        cluster: rate(raw.at("cluster")),
+        manner_factor: raw.number("cluster.manner_factor"),
+        reserved_share: raw.number("cluster.reserved_share"),
+        tokens_per_request: raw.number("tokens_per_request"),
+        longest_wait: raw.number("longest_wait_seconds"),
     }
 }
 
@@ -295,8 +315,8 @@ mod tests {
         let route = json!({"throttle": {"requests_per_minute": 5}, "actions": [{"at": 10, "do": "tag"}]});
         let policy = Policy::for_route(&base, &route, &secret()).unwrap();
         assert!(policy.enforce);
-        assert_eq!(policy.throttle.burst, 3.0);
-        assert_eq!(policy.throttle.requests_per_minute, 5.0);
+        assert_eq!(policy.throttle.caller.burst, 3.0);
+        assert_eq!(policy.throttle.caller.requests_per_minute, 5.0);
         assert_eq!(policy.steps.start_of(Action::Throttle), None);
     }
 

@@ -1,6 +1,6 @@
 //! Actions, and the steps of the score at which they begin.
 
-use super::grounds::Grounds;
+use super::evidence::Grounds;
 use super::verdict::Score;
 
 /// What is done about a request, from nothing to the most.
@@ -71,15 +71,15 @@ impl Steps {
     }
 
     /// The strongest action whose score is reached. One that keeps the caller from the answer also needs its score to be
-    /// reached by firm evidence alone, and a rejection two kinds of evidence that an analyst could defend; without them the
+    /// reached by actionable evidence alone, and a rejection two kinds of evidence that an analyst could defend; without them the
     /// next milder step is taken.
     #[must_use]
     pub fn decide(&self, score: Score, grounds: Grounds) -> Action {
         let reached = |step: &&Step| step.at <= score;
         let allowed = |step: &&Step| match step.action {
             Action::Pass | Action::Tag | Action::Advise => true,
-            Action::Throttle | Action::Reroute => step.at <= grounds.firm,
-            Action::Reject => step.at <= grounds.firm && grounds.kinds >= 2,
+            Action::Throttle | Action::Reroute => step.at <= grounds.actionable,
+            Action::Reject => step.at <= grounds.actionable && grounds.kinds >= 2,
         };
         let strongest = self.0.iter().rev().filter(reached).find(allowed);
         strongest.map_or(Action::Pass, |step| step.action)
@@ -104,8 +104,8 @@ mod tests {
         ])
     }
 
-    fn decide(score: f32, firm: f32, kinds: usize) -> Action {
-        steps().decide(Score::new(score), Grounds { firm: Score::new(firm), kinds })
+    fn decide(score: f32, actionable: f32, kinds: usize) -> Action {
+        steps().decide(Score::new(score), Grounds { actionable: Score::new(actionable), kinds })
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         ] {
             assert_eq!(decide(score, score, 2), action, "{score}");
         }
-        let certain = Grounds { firm: Score::new(100.0), kinds: 2 };
+        let certain = Grounds { actionable: Score::new(100.0), kinds: 2 };
         assert_eq!(Steps::default().decide(Score::new(100.0), certain), Action::Pass);
     }
 
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn what_associates_did_tags_and_no_more() {
-        for (firm, action) in
+        for (actionable, action) in
             [(20.0, Action::Tag), (74.9, Action::Tag), (75.0, Action::Throttle), (95.0, Action::Reject)]
         {
-            assert_eq!(decide(99.0, firm, 2), action, "{firm}");
+            assert_eq!(decide(99.0, actionable, 2), action, "{actionable}");
         }
     }
 }

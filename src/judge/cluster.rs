@@ -46,10 +46,22 @@ impl<'a> Cluster<'a> {
 
     /// How far it speaks for a member who began so many questions, 0 to 1: wholly for one who is known. For others as far as
     /// nearly all are known who use what is shared, as in a campaign that replaces banned accounts: where crowds use it now
-    /// and then, a few alike among them say nothing of the crowd.
-    fn speaks_for(&self, openings: f32) -> f32 {
+    /// and then, a few alike among them say nothing of the crowd. A prompt with a client that one hand has moved beyond doubt speaks for
+    /// all who come after: whoever else uses it is established, and counted as that.
+    fn speaks_for(&self, openings: f32, log_odds: f32) -> f32 {
+        if openings >= ENOUGH {
+            return 1.0;
+        }
         let among_strangers = ((self.group.likeness.known() - 0.8) / 0.15).clamp(0.0, 1.0);
-        if openings >= ENOUGH { 1.0 } else { among_strangers }
+        let is_proven = if self.link == Link::TemplateClient { 2.0 * log_odds / CERTAIN - 1.0 } else { 0.0 };
+        among_strangers.max(is_proven.clamp(0.0, 1.0))
+    }
+
+    /// How far what is shared is also used by established callers, 0 to 1: wholly if one request in fifty is theirs. Then one hand may move
+    /// many who use it, and does not move all.
+    #[must_use]
+    pub fn contested(&self) -> f32 {
+        (self.group.share(self.group.established) / CONTESTED).min(1.0)
     }
 
     fn variances(&self) -> Option<(f32, f32)> {
@@ -60,14 +72,18 @@ impl<'a> Cluster<'a> {
 /// A feature of clusters.
 pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
 
+/// The share of requests by established callers from which on what is shared is contested. In a popular tool's own traffic nearly all
+/// requests are by such; a campaign would have to send fifty times as many to hide them.
+const CONTESTED: f32 = 0.02;
+
 /// Fewer members than this are no cluster: a team, a company's few keys.
 pub const FEWEST: f32 = 8.0;
 
 /// How many features clusters have.
-pub const COUNT: usize = 15;
+pub const COUNT: usize = 14;
 
 const fn is_link(name: &'static str, doc: &'static str, read: fn(&Cluster<'_>) -> f32) -> ClusterFeature {
-    Feature { name, evidence: Kind::Coordination, doc: documentation(doc), read }
+    Feature { name, evidence: Kind::Coordination, doc: documentation(doc), is_specific: false, read }
 }
 
 /// Every feature of clusters. Names never change their meaning.
@@ -76,6 +92,7 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         name: "members",
         evidence: Kind::Coordination,
         doc: documentation("Members within a day: 8 give 0, 800 give 1, by ratio in between."),
+        is_specific: false,
         read: |c| log_scale(c.members, FEWEST, 800.0),
     },
     Feature {
@@ -84,6 +101,7 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         doc: documentation(
             "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
         ),
+        is_specific: false,
         read: |c| c.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
     },
     Feature {
@@ -92,37 +110,41 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         doc: documentation(
             "How equal the times between a member's requests are: 1 if equal, 0 from a variance of the logarithms of 3 on. Requests dealt out at random give 0.45, sessions of people 0.",
         ),
+        is_specific: false,
         read: |c| c.variances().map_or(0.0, |(_, intervals)| (1.0 - intervals / 3.0).max(0.0)),
     },
     Feature {
-        name: "newcomers",
-        evidence: Kind::Coordination,
-        doc: documentation("Share of requests from members that turned up in the last three days, if memory is older."),
-        read: |c| c.group.share(c.group.newcomers),
-    },
-    Feature {
         name: "single_turns",
-        evidence: Kind::Prompt,
+        evidence: Kind::Intent,
         doc: documentation("Share of requests with one question and no answer before it."),
+        is_specific: false,
         read: |c| c.group.share(c.group.single_turns),
     },
     Feature {
         name: "cued",
-        evidence: Kind::Prompt,
+        evidence: Kind::Intent,
         doc: documentation("Share of requests with a phrase that elicits training data."),
+        is_specific: false,
         read: |c| c.group.share(c.group.cued),
     },
     Feature {
         name: "contradicting",
         evidence: Kind::Client,
         doc: documentation("Share of requests that contradict themselves."),
+        is_specific: false,
         read: |c| c.group.share(c.group.contradicting),
     },
     Feature {
         name: "one_client",
         evidence: Kind::Client,
-        doc: documentation("All members come with one client profile: 1 for one, 0 for 16 and more."),
-        read: |c| 1.0 - log_scale(c.group.clients.count(), 1.0, 16.0),
+        doc: documentation(
+            "All members come with one client profile: 1 for one, 0 for 16 and more; 0 where a client profile is what is shared with a prompt.",
+        ),
+        is_specific: false,
+        read: |c| {
+            let is_shared = c.link == Link::TemplateClient;
+            if is_shared { 0.0 } else { 1.0 - log_scale(c.group.clients.count(), 1.0, 16.0) }
+        },
     },
     Feature {
         name: "few_networks",
@@ -130,18 +152,21 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         doc: documentation(
             "Members share networks: 1 if a hundred or more come from each, 0 if each comes from its own.",
         ),
+        is_specific: false,
         read: |c| log_scale(c.members / c.group.networks.count().max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "requests_per_member",
         evidence: Kind::Volume,
         doc: documentation("Requests per member and day: 1 gives 0, 100 give 1, by ratio in between."),
+        is_specific: false,
         read: |c| log_scale(c.group.requests.sum() / c.members.max(1.0), 1.0, 100.0),
     },
     Feature {
         name: "answer_length",
         evidence: Kind::Volume,
         doc: documentation("Tokens of an answer, on average: 100 give 0, 3,000 give 1, by ratio in between."),
+        is_specific: false,
         read: |c| log_scale(c.group.output.sum() / c.group.requests.sum().max(1e-9), 100.0, 3e3),
     },
     Feature {
@@ -150,6 +175,7 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         doc: documentation(
             "Tokens out for each token in: 0.25 give 0, 8 give 1, by ratio in between. Who digests documents takes less than they give.",
         ),
+        is_specific: false,
         read: |c| log_scale(c.group.output.sum() / c.group.input.sum().max(1.0), 0.25, 8.0),
     },
     is_link("by_manner", "What is shared is a client profile with its options.", |c| flag(c.link == Link::Manner)),
@@ -168,16 +194,28 @@ pub fn values(cluster: &Cluster<'_>) -> [f32; COUNT] {
 pub struct Inherited {
     /// By link, 0 to 1.
     suspicion: [f32; Link::ALL.len()],
+    /// How far established callers do not use the prompt with the client too, 0 to 1.
+    uncontested: f32,
 }
 
 /// Log-odds at which a suspicion counts whole: 55 to 1.
-const CERTAIN: f32 = 4.0;
+pub const CERTAIN: f32 = 4.0;
+
+/// How far a suspicion counts, 0 to 1. What many share besides is taken for one hand's only from twice as much evidence on: in the first
+/// hours of a memory a few honest members may seem alike.
+fn certainty(link: Link, log_odds: f32) -> f32 {
+    let from = if link == Link::TemplateClient { 0.0 } else { CERTAIN / 2.0 };
+    ((log_odds - from) / (CERTAIN - from)).clamp(0.0, 1.0)
+}
 
 impl Inherited {
     /// Adds what is found of a cluster, log-odds that one hand moves it, for a member who began so many questions.
     pub fn add(&mut self, cluster: &Cluster<'_>, log_odds: f32, openings: f32) {
         if let Some(suspicion) = self.suspicion.get_mut(cluster.link as usize) {
-            *suspicion = (log_odds / CERTAIN).clamp(0.0, 1.0) * cluster.speaks_for(openings);
+            *suspicion = certainty(cluster.link, log_odds) * cluster.speaks_for(openings, log_odds);
+        }
+        if cluster.link == Link::TemplateClient {
+            self.uncontested = 1.0 - cluster.contested();
         }
     }
 
@@ -187,6 +225,9 @@ impl Inherited {
         others.add(cluster, log_odds, openings);
         for (suspicion, more) in self.suspicion.iter_mut().zip(others.suspicion) {
             *suspicion = suspicion.max(more);
+        }
+        if cluster.link == Link::TemplateClient {
+            self.uncontested = others.uncontested;
         }
     }
 
@@ -199,10 +240,16 @@ impl Inherited {
     /// The strongest suspicion by a part of the prompt, 0 to 1.
     #[must_use]
     pub fn by_template(&self) -> f32 {
-        [Link::System, Link::Opening, Link::Start, Link::Closing]
+        [Link::TemplateClient, Link::System, Link::Opening, Link::Start, Link::Closing]
             .into_iter()
             .map(|link| self.by(link))
             .fold(0.0, f32::max)
+    }
+
+    /// The suspicion by a part of the prompt with the client, 0 to 1, as far as established callers do not use it too.
+    #[must_use]
+    pub fn coordination(&self) -> f32 {
+        self.by(Link::TemplateClient) * self.uncontested
     }
 }
 

@@ -43,24 +43,35 @@ pub enum Evidence {
     Client,
     /// How it takes an answer.
     Conduct,
-    /// What is asked, and in which manner. Teachers, testers and batch jobs ask so too: never grounds for rejecting.
-    Prompt,
-    /// What it has in common with others that nobody else can bring upon it: its own prompts, and how many places it comes from.
+    /// What is asked for reads like making training data. Teachers and testers ask so too: never grounds for rejecting.
+    Intent,
+    /// In which form it is asked: turns, lengths, options, the name of an HTTP library. Writers and batch jobs ask so too: it leads to a
+    /// tag at most.
+    Form,
+    /// What one hand does that moves it with others: a prompt sent with one client by many who are alike, and how many places it comes from.
     Coordination,
-    /// The network, the software and the options that it shares with suspects. Whoever wants an innocent caller stopped can
-    /// harvest beside it with the same: never grounds for rejecting, and hardly any for throttling.
+    /// The prompt, the options, the network and the software that it shares with suspects. Whoever wants an innocent caller stopped can
+    /// harvest beside it with the same: it counts as far as the caller's own evidence supports it.
     Association,
 }
 
 impl Evidence {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Volume, Self::Rhythm, Self::Client, Self::Conduct, Self::Prompt, Self::Coordination, Self::Association];
+    pub const ALL: [Self; 8] = [
+        Self::Volume,
+        Self::Rhythm,
+        Self::Client,
+        Self::Conduct,
+        Self::Intent,
+        Self::Form,
+        Self::Coordination,
+        Self::Association,
+    ];
 
     /// Whether an analyst could defend a rejection with it.
     #[must_use]
     pub const fn is_defensible(self) -> bool {
-        !matches!(self, Self::Rhythm | Self::Prompt | Self::Association)
+        !matches!(self, Self::Rhythm | Self::Intent | Self::Form | Self::Association)
     }
 
     /// The name used in reports.
@@ -71,7 +82,8 @@ impl Evidence {
             Self::Rhythm => "rhythm",
             Self::Client => "client",
             Self::Conduct => "conduct",
-            Self::Prompt => "prompt",
+            Self::Intent => "intent",
+            Self::Form => "form",
             Self::Coordination => "coordination",
             Self::Association => "association",
         }
@@ -86,6 +98,8 @@ pub struct Feature<F> {
     pub evidence: Evidence,
     /// What it reads and why that tells something.
     pub doc: &'static str,
+    /// Of association: it is by more than a client or a network, which whoever happens to be there shares.
+    pub is_specific: bool,
     /// Its value, 0 to 1.
     pub read: F,
 }
@@ -110,7 +124,7 @@ pub(super) fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 37;
+pub const COUNT: usize = 38;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [RequestFeature; COUNT] = [
@@ -118,18 +132,21 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         name: "requests_per_minute",
         evidence: Evidence::Volume,
         doc: documentation("Requests of about the last minute: 6 give 0, 600 give 1, by ratio in between."),
+        is_specific: false,
         read: |f| log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
     },
     Feature {
         name: "requests_per_hour",
         evidence: Evidence::Volume,
         doc: documentation("Requests of about the last hour: 60 give 0, 6,000 give 1, by ratio in between."),
+        is_specific: false,
         read: |f| log_scale(f.actor.requests.per_hour(), 60.0, 6_000.0),
     },
     Feature {
         name: "requests_per_day",
         evidence: Evidence::Volume,
         doc: documentation("Requests of about the last day: 500 give 0, 50,000 give 1, by ratio in between."),
+        is_specific: false,
         read: |f| log_scale(f.actor.requests.per_day(), 500.0, 50_000.0),
     },
     Feature {
@@ -138,6 +155,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Share of requests within half a second of the one before: the worker pool of a pipeline. Honest batch jobs and busy services do it too.",
         ),
+        is_specific: false,
         read: |f| f.actor.intervals.side_by_side(),
     },
     Feature {
@@ -146,6 +164,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Intervals that vary little (coefficient of variation under 0.5): a timer, not a person. Weak: cron jobs are regular, pipelines are not.",
         ),
+        is_specific: false,
         read: |f| f.actor.intervals.variation().map_or(0.0, |cv| (1.0 - cv / 0.5).max(0.0)),
     },
     Feature {
@@ -154,12 +173,14 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Hours of the last 24 with a request: 16 give 0, 24 give 1. Weak: a fifth of honest clients never sleep.",
         ),
+        is_specific: false,
         read: |f| ((f.actor.hours.count(f.now) as f32 - 16.0) / 8.0).max(0.0),
     },
     Feature {
         name: "contradictions",
         evidence: Evidence::Client,
         doc: documentation("Ways in which the request contradicts itself: one gives 0.6, two or more give 1."),
+        is_specific: false,
         read: |f| match f.observation.contradictions.count() {
             0 => 0.0,
             1 => 0.6,
@@ -168,10 +189,11 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     },
     Feature {
         name: "http_library",
-        evidence: Evidence::Client,
+        evidence: Evidence::Form,
         doc: documentation(
             "An HTTP library under its default name, or no User-Agent at all, where most software names itself or uses an SDK.",
         ),
+        is_specific: false,
         read: |f| flag(matches!(f.observation.client.family, Family::HttpLibrary | Family::Absent)),
     },
     Feature {
@@ -180,6 +202,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "The SDK says that it runs on an event loop. Weak: most servers do, pipelines nearly always.",
         ),
+        is_specific: false,
         read: |f| flag(f.observation.client.asynchronous),
     },
     Feature {
@@ -188,6 +211,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "The same client profile was seen with its header names in another order: an emulation, or a proxy in between.",
         ),
+        is_specific: false,
         read: |f| flag(f.header_order_changed),
     },
     Feature {
@@ -196,6 +220,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "The SDK says that it retries two times or more, and nobody asked this caller to wait: a header copied from elsewhere, or an origin that fails.",
         ),
+        is_specific: false,
         read: |f| flag(f.observation.client.retries >= 2 && !f.actor.waits.any()),
     },
     Feature {
@@ -204,6 +229,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Share of requests that came while the caller had been asked to wait. Measured: pipelines 0.8 to 0.9, sequential SDKs 0.2.",
         ),
+        is_specific: false,
         read: |f| f.actor.waits.disregard(),
     },
     Feature {
@@ -212,6 +238,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Tokens of answers of about the last minute: 3,000 give 0, 300,000 give 1, by ratio in between.",
         ),
+        is_specific: false,
         read: |f| log_scale(f.actor.output.per_minute(), 3e3, 3e5),
     },
     Feature {
@@ -220,6 +247,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Tokens of answers of about the last hour: 30,000 give 0, 3,000,000 give 1, by ratio in between.",
         ),
+        is_specific: false,
         read: |f| log_scale(f.actor.output.per_hour(), 3e4, 3e6),
     },
     Feature {
@@ -228,14 +256,16 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Tokens of answers of about the last day: 200,000 give 0, 20,000,000 give 1, by ratio in between.",
         ),
+        is_specific: false,
         read: |f| log_scale(f.actor.output.per_day(), 2e5, 2e7),
     },
     Feature {
         name: "output_ratio",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "Tokens out for each token in, over about a day: 1 gives 0, 16 give 1, by ratio in between. Weak: short questions get long answers everywhere.",
         ),
+        is_specific: false,
         read: |f| {
             let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
             if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 }
@@ -243,50 +273,57 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     },
     Feature {
         name: "answer_length",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "Tokens of an answer, on average over about a day: 100 give 0, 3,000 give 1, by ratio in between. Weak: reports and code are long.",
         ),
-        read: |f| log_scale(f.actor.tokens_per_request().1, 100.0, 3e3),
+        is_specific: false,
+        read: |f| log_scale(f.actor.tokens_per_answer().map_or(0.0, |(_, output)| output), 100.0, 3e3),
     },
     Feature {
         name: "single_turn",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation("One question and no answer before it. Weak: nearly all business traffic is so."),
+        is_specific: false,
         read: |f| f.asks(Conversation::is_single_turn),
     },
     Feature {
         name: "no_system_prompt",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "No system prompt. Weak: half of all scripts have none, applications nearly always have one.",
         ),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.system.is_none()),
     },
     Feature {
         name: "not_streamed",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation("The answer is taken whole. Weak: nobody watches, as in any batch job."),
+        is_specific: false,
         read: |f| f.asks(|asked| !asked.options.stream),
     },
     Feature {
         name: "long_answers",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation("An answer of 2,048 tokens or more is allowed. Weak: coding agents allow more."),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.options.allows_long_answers()),
     },
     Feature {
         name: "same_tools",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation("The very tools that the request before offered. Weak: every agent does."),
+        is_specific: false,
         read: |f| flag(f.offers_same_tools),
     },
     Feature {
         name: "varied_topics",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "Many topics under few templates within a day: 8 distinct topics give 0, 64 give 1, less one for each quarter as many templates. Weak: an extraction job has one template too.",
         ),
+        is_specific: false,
         read: |f| {
             let (topics, templates) = (f.actor.topics.count(), f.actor.templates.count());
             log_scale(topics, 8.0, 64.0) * (1.0 - 4.0 * templates / topics.max(1.0)).max(0.0)
@@ -294,10 +331,11 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     },
     Feature {
         name: "collects",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "One question a time about many topics, with answers much longer than the questions: 64 topics and 16 tokens out for each in give 1. Jobs that extract or summarise take less than they give, chats take turns.",
         ),
+        is_specific: false,
         read: |f| {
             let (taken, given) = (f.actor.output.per_day(), f.actor.input.per_day());
             let ratio = if given > 0.0 { log_scale(taken / given, 1.0, 16.0) } else { 0.0 };
@@ -306,52 +344,59 @@ pub const FEATURES: [RequestFeature; COUNT] = [
     },
     Feature {
         name: "samples",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Form,
         doc: documentation(
             "Several answers or log-probabilities are asked for: what a student model learns from and a person never sees. Evaluations ask so too.",
         ),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.options.samples()),
     },
     Feature {
         name: "elicits_reasoning",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation(
             "A phrase that elicits the reasoning behind an answer, in one of eleven languages. Weak, as all phrases are.",
         ),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().has(Cue::Reasoning)),
     },
     Feature {
         name: "elicits_grading",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation(
             "A phrase that elicits grades by a rubric: the model as a reward model. Teachers and evaluations use them too.",
         ),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().has(Cue::Grading)),
     },
     Feature {
         name: "elicits_instructions",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation("A phrase that elicits instructions or questions to train on, or evolves them."),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().has(Cue::Instructions)),
     },
     Feature {
         name: "elicits_answers_only",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation("A phrase that elicits bare answers to benchmark questions. Evaluations use them too."),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().has(Cue::AnswersOnly)),
     },
     Feature {
         name: "elicits_policy",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation("A phrase that elicits answers rewritten to suit a policy."),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().has(Cue::Policy)),
     },
     Feature {
         name: "elicits_in_bulk",
-        evidence: Evidence::Prompt,
+        evidence: Evidence::Intent,
         doc: documentation(
             "Any of these phrases, at many requests a minute: 6 give 0, 600 give 1, by ratio in between. People who use them ask one thing at a time.",
         ),
+        is_specific: false,
         read: |f| f.asks(|asked| asked.cues().any()) * log_scale(f.actor.requests.per_minute(), 6.0, 600.0),
     },
     Feature {
@@ -360,6 +405,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Networks that the caller came from within a day: 2 give 0, 32 give 1, by ratio in between. A relay's account, or an application that runs in its users' hands.",
         ),
+        is_specific: false,
         read: |f| log_scale(f.actor.networks.count(), 2.0, 32.0),
     },
     Feature {
@@ -368,15 +414,26 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "Client profiles that the caller came with within a day: 2 give 0, 16 give 1, by ratio in between.",
         ),
+        is_specific: false,
         read: |f| log_scale(f.actor.clients.count(), 2.0, 16.0),
     },
     Feature {
-        name: "shares_template",
+        name: "shares_template_client",
         evidence: Evidence::Coordination,
         doc: documentation(
-            "A part of the prompt that a suspected cluster shares: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
+            "A part of the prompt, with the client profile, that a suspected cluster shares, as far as established callers do not use it too: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
         ),
-        read: |f| f.inherited.by_template(),
+        is_specific: true,
+        read: |f| f.inherited.coordination(),
+    },
+    Feature {
+        name: "shares_prompt",
+        evidence: Evidence::Association,
+        doc: documentation(
+            "A part of the prompt that a suspected cluster shares, whoever else uses it, on the same scale; beyond what it shares with the client profile.",
+        ),
+        is_specific: true,
+        read: |f| (f.inherited.by_template() - f.inherited.coordination()).max(0.0),
     },
     Feature {
         name: "shares_manner",
@@ -384,12 +441,14 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "A client profile with the same options and tools that a suspected cluster shares, on the same scale.",
         ),
+        is_specific: true,
         read: |f| f.inherited.by(Link::Manner),
     },
     Feature {
         name: "shares_network",
         evidence: Evidence::Association,
         doc: documentation("A network that a suspected cluster shares, on the same scale. Others may use it too."),
+        is_specific: false,
         read: |f| f.inherited.by(Link::Network),
     },
     Feature {
@@ -398,6 +457,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         doc: documentation(
             "A client profile that a suspected cluster shares, on the same scale. So does everybody with the same version of the same SDK.",
         ),
+        is_specific: false,
         read: |f| f.inherited.by(Link::Client),
     },
 ];

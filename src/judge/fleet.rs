@@ -1,6 +1,6 @@
 //! What the fleet adds: one bounded input to the score.
 
-use super::grounds::Weighed;
+use super::evidence::Weighed;
 use super::model::{Contributions, log_odds};
 use crate::remember::Suspicion;
 
@@ -14,7 +14,7 @@ pub const HISTORY: &str = "history";
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reinforcement {
     /// What may lead to more than a tag.
-    pub firm: f32,
+    pub actionable: f32,
     /// All of it.
     pub total: f32,
     /// Defensible kinds of evidence, those seen here among them.
@@ -27,12 +27,14 @@ pub struct Reinforcement {
 
 impl Reinforcement {
     /// Compares what is said of a request by what was seen here (`own`, and the actor's `suspicion`) with what is said by what the
-    /// whole fleet saw (`whole`, and what hosts there hold against the actor). `trust` is the probability of harvesting that the fleet's
+    /// whole fleet saw (`whole`, and what hosts there hold against the actor). `support` is the caller's own evidence, as it was seen here,
+    /// which association needs. `trust` is the probability of harvesting that the fleet's
     /// evidence leads to at most if there is no other, and `bias` the log-odds before anything is known.
     #[must_use]
     pub fn new(
         (own, suspicion): (&Contributions, Suspicion),
         (whole, theirs): (&Contributions, Suspicion),
+        support: f32,
         trust: f32,
         bias: f32,
     ) -> Self {
@@ -44,17 +46,19 @@ impl Reinforcement {
             *more = (*more - own).max(0.0);
         }
         let (seen, all) = (Weighed::new(own), Weighed::new(&joined));
-        let (firm, loose) = ((all.firm - seen.firm).max(0.0), (all.loose - seen.loose).max(0.0));
+        let more = (all.total() - seen.total()).max(0.0);
+        let support_of_all = support + (all.own - seen.own).max(0.0);
+        let actionable = (all.actionable(support_of_all) - seen.actionable(support)).clamp(0.0, more);
         // Both follow from the same requests, so the stronger counts.
         let held = theirs.evidence.log_odds() - suspicion.evidence.log_odds();
-        let held_firmly = held.min(theirs.firm_log_odds() - suspicion.firm_log_odds());
-        let history = if held > firm + loose { held } else { 0.0 };
-        let (firm, total) = (firm.max(held_firmly).min(most), (firm + loose).max(held).clamp(0.0, most));
+        let held_actionably = held.min(theirs.actionable_log_odds() - suspicion.actionable_log_odds());
+        let history = if held > more { held } else { 0.0 };
+        let (actionable, total) = (actionable.max(held_actionably).min(most), more.max(held).clamp(0.0, most));
         // Of what is cut off each reason loses its share.
         let said = contributions.iter().sum::<f32>().max(history).max(f32::MIN_POSITIVE);
         let share = (total / said).min(1.0);
         contributions.iter_mut().for_each(|more| *more *= share);
-        Self { firm: firm.min(total), total, kinds: all.kinds(), contributions, history: history * share }
+        Self { actionable: actionable.min(total), total, kinds: all.kinds(), contributions, history: history * share }
     }
 }
 
@@ -80,7 +84,7 @@ mod tests {
     fn suspicion(above: f32) -> Suspicion {
         let mut suspicion = Suspicion::default();
         for _ in 0..100 {
-            suspicion.add(above, 0.0, BIAS);
+            suspicion.add(above, above, 0.0, BIAS);
         }
         suspicion
     }
@@ -88,29 +92,30 @@ mod tests {
     #[test]
     fn only_what_is_more_than_was_seen_here_counts() {
         let own = contributions(&[("requests_per_minute", 1.0), ("contradictions", 2.0)]);
-        let whole = contributions(&[("requests_per_minute", 2.5), ("contradictions", 2.0), ("shares_template", 1.0)]);
+        let whole =
+            contributions(&[("requests_per_minute", 2.5), ("contradictions", 2.0), ("shares_template_client", 1.0)]);
         let none = Suspicion::default();
-        let fleet = Reinforcement::new((&own, none), (&whole, none), TRUST, BIAS);
-        assert!((fleet.total - 2.5).abs() < 1e-5 && (fleet.firm - 2.5).abs() < 1e-5, "{fleet:?}");
+        let fleet = Reinforcement::new((&own, none), (&whole, none), 0.0, TRUST, BIAS);
+        assert!((fleet.total - 2.5).abs() < 1e-5 && (fleet.actionable - 2.5).abs() < 1e-5, "{fleet:?}");
         assert_eq!(fleet.kinds, 3);
-        let same = Reinforcement::new((&own, suspicion(5.0)), (&own, suspicion(5.0)), TRUST, BIAS);
+        let same = Reinforcement::new((&own, suspicion(5.0)), (&own, suspicion(5.0)), 0.0, TRUST, BIAS);
         assert_eq!((same.total, same.history), (0.0, 0.0));
     }
 
     #[test]
     fn what_hosts_hold_against_a_caller_counts_where_it_is_more() {
         let own = contributions(&[]);
-        let fleet = Reinforcement::new((&own, Suspicion::default()), (&own, suspicion(3.0)), TRUST, BIAS);
+        let fleet = Reinforcement::new((&own, Suspicion::default()), (&own, suspicion(3.0)), 0.0, TRUST, BIAS);
         assert!(fleet.total > 2.5 && fleet.history == fleet.total, "{fleet:?}");
     }
 
     #[test]
-    fn what_associates_did_stays_loose() {
+    fn what_a_network_shares_stays_advisory() {
         let own = contributions(&[("shares_network", 0.5)]);
         let whole = contributions(&[("shares_network", 3.0), ("shares_client", 1.0)]);
         let none = Suspicion::default();
-        let fleet = Reinforcement::new((&own, none), (&whole, none), TRUST, BIAS);
-        assert!(fleet.firm <= 0.5 && fleet.total > 3.0, "{fleet:?}");
+        let fleet = Reinforcement::new((&own, none), (&whole, none), 0.0, TRUST, BIAS);
+        assert!(fleet.actionable <= 0.5 && fleet.total > 3.0, "{fleet:?}");
     }
 
     proptest! {
@@ -122,9 +127,9 @@ mod tests {
             trust in 0.0f32..1.0,
         ) {
             let (own, whole) = (own.try_into().unwrap(), whole.try_into().unwrap());
-            let fleet = Reinforcement::new((&own, Suspicion::default()), (&whole, suspicion(held)), trust, BIAS);
+            let fleet = Reinforcement::new((&own, Suspicion::default()), (&whole, suspicion(held)), 0.0, trust, BIAS);
             prop_assert!(probability(BIAS + fleet.total) <= trust.max(probability(BIAS)) + 1e-3);
-            prop_assert!(0.0 <= fleet.firm && fleet.firm <= fleet.total);
+            prop_assert!(0.0 <= fleet.actionable && fleet.actionable <= fleet.total);
             let said = fleet.contributions.iter().sum::<f32>();
             prop_assert!(said <= fleet.total * 1.001 + 1e-3, "{said} {}", fleet.total);
         }

@@ -14,6 +14,9 @@ use crate::observe::Principal;
 pub struct Score(f32);
 
 impl Score {
+    /// The lowest score.
+    pub const ZERO: Self = Self(0.0);
+
     /// A score; what lies outside 0 to 100 is brought to the nearer end.
     #[must_use]
     pub fn new(value: f32) -> Self {
@@ -156,16 +159,8 @@ pub struct Verdict {
     pub action: Action,
     /// Why.
     pub reasons: Reasons,
-    /// Whole seconds to wait, where the throttle's rate is exceeded.
-    pub wait: Option<u32>,
-}
-
-impl Verdict {
-    /// Whether the request is kept from the origin.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.wait.is_some() || self.action == Action::Reject
-    }
+    /// The most specific suspected group that it belongs to, if something is done about it.
+    pub cluster: Option<Principal>,
 }
 
 #[cfg(test)]

@@ -24,12 +24,33 @@ pub enum Link {
     Client,
     /// The network.
     Network,
+    /// A part of the prompt that several callers share, with the client profile: what one program sends, where others may use the same
+    /// prompt by other means. Which part that is, memory has to say: see [`template_client`].
+    TemplateClient,
 }
 
 impl Link {
-    /// Every link.
-    pub const ALL: [Self; 7] =
-        [Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner, Self::Client, Self::Network];
+    /// Every link. What is remembered of a part of the prompt says whether there is a [`Link::TemplateClient`], so that comes last.
+    pub const ALL: [Self; 8] = [
+        Self::System,
+        Self::Opening,
+        Self::Start,
+        Self::Closing,
+        Self::Manner,
+        Self::Client,
+        Self::Network,
+        Self::TemplateClient,
+    ];
+
+    /// Those by which a cluster has a budget, the most specific first. A network and a client are shared by whoever happens to be there.
+    pub const BY_SPECIFICITY: [Self; 6] =
+        [Self::TemplateClient, Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner];
+
+    /// Whether it is a part of the prompt, whoever sends it.
+    #[must_use]
+    pub const fn is_template(self) -> bool {
+        matches!(self, Self::System | Self::Opening | Self::Start | Self::Closing)
+    }
 
     /// The name used in reports.
     #[must_use]
@@ -42,6 +63,7 @@ impl Link {
             Self::Manner => "manner",
             Self::Client => "client",
             Self::Network => "network",
+            Self::TemplateClient => "template_client",
         }
     }
 
@@ -49,7 +71,7 @@ impl Link {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::System | Self::Opening | Self::Start | Self::Closing => Kind::Template,
+            Self::System | Self::Opening | Self::Start | Self::Closing | Self::TemplateClient => Kind::Template,
             Self::Manner | Self::Client => Kind::Client,
             Self::Network => Kind::Network,
         }
@@ -59,7 +81,13 @@ impl Link {
 /// What one request shares: for each [`Link`], the group that it belongs to.
 pub type Shared = [Option<Principal>; Link::ALL.len()];
 
-/// The groups of a request. Hashes of prompts and networks are keyed with the operator's secret already.
+/// The group of those who send a part of a prompt, by its group's hash, with one client profile.
+#[must_use]
+pub fn template_client(part: u64, client: u64) -> Principal {
+    Link::TemplateClient.kind().with(mix(mix(part ^ Link::TemplateClient as u64) ^ client))
+}
+
+/// The groups of a request, but for [`Link::TemplateClient`]. Hashes of prompts and networks are keyed with the operator's secret already.
 #[must_use]
 pub fn shared(observation: &Observation) -> Shared {
     let conversation = observation.conversation.as_deref();
@@ -74,6 +102,7 @@ pub fn shared(observation: &Observation) -> Shared {
             Link::Manner => conversation.map(|conversation| manner(observation, conversation)),
             Link::Client => Some(observation.client_principal.id),
             Link::Network => observation.network.map(|network| network.id),
+            Link::TemplateClient => None,
         };
         // The principals of clients and networks are known by their own hashes; the rest must not be taken for each other.
         let own = matches!(link, Link::Client | Link::Network);

@@ -12,7 +12,7 @@ use super::raw::{self, Buffer, Map};
 use super::request::{self, Written};
 use super::wire;
 use super::worker::{Histogram, Worker};
-use crate::act::{self, Plan, Reply, tag};
+use crate::act::{self, Admission, Charge, Plan, Reply, tag};
 use crate::config::{Exemption, Policy};
 use crate::engine::{self, Outcome};
 use crate::judge::Verdict;
@@ -58,6 +58,8 @@ struct Reading {
 /// A request that was judged and sent on to the origin.
 struct SentOn {
     subject: Principal,
+    /// What it was charged to.
+    charge: Charge,
     /// When it was judged.
     at: Time,
     /// It carries our headers.
@@ -156,30 +158,40 @@ impl Exchange {
         let outcome = Worker::with(policy, |worker| {
             let outcome = worker.engine.request(observation, policy, now);
             worker.counts.add(count_of(&outcome));
-            if let Outcome::Judged(verdict) = &outcome {
+            if let Outcome::Judged(verdict, _) = &outcome {
                 worker.note_score(verdict.score);
             }
             worker.catch_up(now);
             outcome
         });
         match outcome {
-            Outcome::Judged(verdict) => self.carry_out(&verdict, observation, policy, now),
+            Outcome::Judged(verdict, admission) => self.carry_out(&verdict, &admission, observation, policy, now),
             _ => Action::Continue,
         }
     }
 
-    fn carry_out(&mut self, verdict: &Verdict, observation: &Observation, policy: &Policy, now: Time) -> Action {
+    fn carry_out(
+        &mut self,
+        verdict: &Verdict,
+        admission: &Admission,
+        observation: &Observation,
+        policy: &Policy,
+        now: Time,
+    ) -> Action {
         let mut text = String::new();
         for field in fields::of(verdict, policy.log_all) {
             text.clear();
             (field.write)(verdict, &mut text);
-            raw::set_property(field.name, text.as_bytes());
+            // What says nothing is not set: each costs a call.
+            if !text.is_empty() {
+                raw::set_property(field.name, text.as_bytes());
+            }
         }
         let dialect = observation.api.map_or_else(dialect::fallback, |api| api.dialect);
-        let Plan { mut headers, reply } = act::plan(verdict, dialect, policy);
+        let Plan { mut headers, reply } = act::plan(verdict, admission, dialect, policy);
         if let Some(reply) = reply {
             if raw::reply(reply.status, &wire::serialize(&reply.headers), reply.body.as_bytes()) {
-                answered(&reply, verdict, policy, now);
+                answered(&reply, verdict, admission, policy, now);
                 return Action::Pause;
             }
             // The filter never blocks because something failed.
@@ -190,7 +202,14 @@ impl Exchange {
         }
         let dialect = policy.inspect_responses.then_some(dialect);
         let prompt = observation.conversation.as_ref().map_or(0, |conversation| conversation.text_bytes());
-        self.sent = Some(SentOn { subject: verdict.subject, at: now, is_tagged: !headers.is_empty(), dialect, prompt });
+        self.sent = Some(SentOn {
+            subject: verdict.subject,
+            charge: admission.charge,
+            at: now,
+            is_tagged: !headers.is_empty(),
+            dialect,
+            prompt,
+        });
         Action::Continue
     }
 
@@ -246,7 +265,7 @@ impl Exchange {
             Worker::with(&plugin.policy, |worker| {
                 worker.counts.add_answer(&answer);
                 // What is remembered stands at the last request, so the time that it is now need not be asked for.
-                worker.engine.response(sent.subject, &answer, sent.at);
+                worker.engine.response(sent.subject, &sent.charge, &answer, &plugin.policy, sent.at);
             });
         }
     }
@@ -309,13 +328,16 @@ fn remove_ours(map: &[u8], policy: &Policy) {
 }
 
 /// Counts what was answered in the origin's place.
-fn answered(reply: &Reply, verdict: &Verdict, policy: &Policy, now: Time) {
-    Worker::with(policy, |worker| match verdict.wait {
-        Some(wait) if reply.status == 429 => {
-            worker.counts.add(Count::Replied429);
-            worker.engine.asked_to_wait(verdict.subject, wait.into(), now);
+fn answered(reply: &Reply, verdict: &Verdict, admission: &Admission, policy: &Policy, now: Time) {
+    Worker::with(policy, |worker| {
+        worker.engine.refused(verdict.subject, admission, now);
+        match admission.refused {
+            Some((_, holder)) if reply.status == 429 => {
+                worker.counts.add(Count::Replied429);
+                worker.counts.add(Count::of_refusal(holder));
+            }
+            _ => worker.counts.add(Count::Replied403),
         }
-        _ => worker.counts.add(Count::Replied403),
     });
 }
 
@@ -327,7 +349,7 @@ fn count_of(outcome: &Outcome) -> Count {
         Outcome::Exempt(Exemption::Account) => Count::ExemptAccount,
         Outcome::Exempt(Exemption::Network) => Count::ExemptNetwork,
         Outcome::Exempt(Exemption::Route) => Count::ExemptRoute,
-        Outcome::Judged(verdict) => Count::of_action(verdict.action),
+        Outcome::Judged(verdict, _) => Count::of_action(verdict.action),
     }
 }
 

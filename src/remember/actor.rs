@@ -1,6 +1,6 @@
 //! Actors: who asks.
 
-use super::debt::Debt;
+use super::backlog::Backlog;
 use super::decay::{Daily, Elapsed, Rates};
 use super::distinct::Few;
 use super::evidence::Suspicion;
@@ -25,6 +25,8 @@ record! {
         hours: Hours,
         /// How it takes a 429.
         waits: Waits,
+        /// Answers that it got: a request that was refused says nothing of how long they are.
+        answers: Daily,
         /// Tokens of its prompts, where the answers told.
         input: Rates,
         /// Tokens of its answers, told or estimated.
@@ -40,16 +42,35 @@ record! {
         /// What its requests say together.
         suspicion: Suspicion,
         /// What it has to work off before it may ask again, where it is throttled.
-        debt: Debt,
+        backlog: Backlog,
         /// The tools that it offers, by a part of their hash; 0 for none.
         tools: u32,
+        /// What it asked last, and what of that was refused last.
+        asked: Asked,
     }
     stepped: |actor| {
         actor.waits.forget_open_wait();
-        actor.debt = Debt::default();
+        actor.backlog = Backlog::default();
     },
     follow: |_, _| {},
     worth_for: |actor| actor.suspicion.evidence.fades_in()
+}
+
+/// What a caller asked last, and what of that was refused last, each by a part of the prompt's hash; 0 for nothing. Of two that merge
+/// either serves: it tells retries from new questions, and a retry that is taken for a question counts as one more.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    pub(super) last: u32,
+    pub(super) refused: u32,
+}
+
+impl Merge for Asked {
+    fn age(&mut self, _: &Elapsed) {}
+
+    fn merge(&mut self, other: &Self) {
+        self.last = self.last.max(other.last);
+        self.refused = self.refused.max(other.refused);
+    }
 }
 
 /// How a request lies to those before it. Found once, by who remembers the most, and told to all who count.
@@ -72,6 +93,17 @@ impl Actor {
         Sight { interval: Some(now.seconds_since(self.last_seen)), patience: self.waits.patience(now) }
     }
 
+    /// Whether a request asks again what was refused last.
+    #[must_use]
+    pub fn is_retry(&self, conversation: &Conversation) -> bool {
+        conversation.last_user.is_some_and(|user| part_of(user.hash) == self.asked.refused)
+    }
+
+    /// Notes that its last request was refused.
+    pub fn refuse(&mut self) {
+        self.asked.refused = self.asked.last;
+    }
+
     /// Counts a request. `opens`: no answer came before it, as far as is known.
     pub fn request(&mut self, now: Time, sight: Sight, opens: bool, network: Option<u64>, client: u64) {
         self.stand_at(now);
@@ -91,6 +123,7 @@ impl Actor {
     /// Notes what a request, counted before, asks.
     pub fn conversation(&mut self, conversation: &Conversation, now: Time) {
         if let Some(user) = conversation.last_user {
+            self.asked.last = part_of(user.hash);
             self.topics.add_near(now, user.simhash);
             // A prompt that is too short for a template is its own.
             self.templates.add(now, conversation.template.map_or(user.hash, |template| template.id));
@@ -119,16 +152,17 @@ impl Actor {
     /// Notes what the answer to one of its requests told: as of its last request, which is at most the answer's
     /// length ago.
     pub fn answer(&mut self, answer: &Answer) {
+        self.answers.add(1.0);
         for (rates, tokens) in [(&mut self.input, answer.usage.input), (&mut self.output, answer.usage.output)] {
             rates.add(tokens.unwrap_or(0) as f32);
         }
     }
 
-    /// Tokens that its prompts and the answers to them have, on average over about a day.
+    /// Tokens that its prompts and the answers to them have, on average over about a day; `None` before its first answer.
     #[must_use]
-    pub fn tokens_per_request(&self) -> (f32, f32) {
-        let requests = self.requests.per_day().max(1e-9);
-        (self.input.per_day() / requests, self.output.per_day() / requests)
+    pub fn tokens_per_answer(&self) -> Option<(f32, f32)> {
+        let answers = self.answers.per_day();
+        (answers > 0.0).then(|| (self.input.per_day() / answers, self.output.per_day() / answers))
     }
 }
 

@@ -3,7 +3,8 @@
 //! Numbers are LEB128 (as in WebAssembly and DWARF), floats four bytes, little end first. A part that is at its default is left out;
 //! HyperLogLog registers, mostly zero in a delta, are written as a mask and those that are not.
 
-use super::debt::Debt;
+use super::actor::Asked;
+use super::backlog::Backlog;
 use super::decay::{Daily, Rates};
 use super::distinct::{Places, REGISTERS, Recent, Registers};
 use super::evidence::{Evidence, Suspicion};
@@ -235,11 +236,12 @@ impl Part for Evidence {
 impl Part for Suspicion {
     fn write(&self, to: &mut Vec<u8>) {
         self.evidence.write(to);
-        self.loose.write(to);
+        self.advisory.write(to);
+        self.own.write(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { evidence: Part::read(from)?, loose: f32::read(from)? })
+        Some(Self { evidence: Part::read(from)?, advisory: f32::read(from)?, own: f32::read(from)? })
     }
 }
 
@@ -265,13 +267,24 @@ impl Part for Daily {
     }
 }
 
-impl Part for Debt {
+impl Part for Backlog {
     fn write(&self, to: &mut Vec<u8>) {
         self.0.write(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         f32::read(from).map(Self)
+    }
+}
+
+impl Part for Asked {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.last.write(to);
+        self.refused.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { last: u32::read(from)?, refused: u32::read(from)? })
     }
 }
 

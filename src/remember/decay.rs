@@ -103,6 +103,12 @@ impl Daily {
         self.0 += amount;
     }
 
+    /// Events per day, judged over about a day.
+    #[must_use]
+    pub fn per_day(&self) -> f32 {
+        self.0 * RATE_OF_COUNT
+    }
+
     /// The sum: what came within about the last day and a half.
     #[must_use]
     pub fn sum(&self) -> f32 {

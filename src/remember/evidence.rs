@@ -75,40 +75,65 @@ impl Merge for Evidence {
     }
 }
 
-/// The evidence against an actor, and how much of it is loose: what others may have brought upon it, who share its network or its
-/// software. Merges by addition.
+/// The evidence against an actor; how much of it is advisory, which others may have brought upon it who share its network or its
+/// software; and how much is its own, which nobody else has a part in. Merges by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Suspicion {
     /// All of it.
     pub evidence: Evidence,
-    pub(super) loose: f32,
+    pub(super) advisory: f32,
+    pub(super) own: f32,
 }
 
 impl Suspicion {
-    /// Adds a request: its firm and its loose log-odds above the model's bias, and the bias.
-    pub fn add(&mut self, firm: f32, loose: f32, bias: f32) {
-        let above = firm + loose;
+    /// Adds a request: of its log-odds above the model's bias those that are the caller's own, those that may lead to more than a tag, own
+    /// ones among them, and those that may not; and the bias.
+    pub fn add(&mut self, own: f32, actionable: f32, advisory: f32, bias: f32) {
+        let above = actionable + advisory;
+        let weight = weight(bias + above);
         self.evidence.add(above, bias + above);
-        self.loose += weight(bias + above) * loose;
+        self.advisory += weight * advisory;
+        self.own += weight * own;
     }
 
-    /// The mean of the firm evidence: log-odds above the model's bias. No requests are imagined here: of all the evidence enough has
-    /// to be there before this is asked, and it tells what of it holds.
+    /// The mean of the caller's own evidence, held back while there are few requests as all evidence is.
     #[must_use]
-    pub fn firm_log_odds(&self) -> f32 {
-        (self.evidence.weighted - self.loose) / self.evidence.weight.max(1.0)
+    pub fn own_held_back(&self) -> f32 {
+        self.own / (self.evidence.weight + PRIOR)
+    }
+
+    /// The mean of the caller's own evidence once a request is added: its own log-odds, and all that it has, above the model's bias.
+    #[must_use]
+    pub fn own_with(&self, own: f32, above: f32, bias: f32) -> f32 {
+        let weight = weight(bias + above);
+        (self.own + weight * own) / (self.evidence.weight + weight)
+    }
+
+    /// The mean of the actionable evidence: log-odds above the model's bias. No requests are imagined here: of all the evidence enough
+    /// has to be there before this is asked, and it tells what of it holds.
+    #[must_use]
+    pub fn actionable_log_odds(&self) -> f32 {
+        (self.evidence.weighted - self.advisory) / self.evidence.weight.max(1.0)
+    }
+
+    /// The mean of the caller's own evidence, likewise.
+    #[must_use]
+    pub fn own_log_odds(&self) -> f32 {
+        self.own / self.evidence.weight.max(1.0)
     }
 }
 
 impl Merge for Suspicion {
     fn age(&mut self, elapsed: &Elapsed) {
         self.evidence.age(elapsed);
-        self.loose *= elapsed.left_of_day();
+        self.advisory *= elapsed.left_of_day();
+        self.own *= elapsed.left_of_day();
     }
 
     fn merge(&mut self, other: &Self) {
         self.evidence.merge(&other.evidence);
-        self.loose += other.loose;
+        self.advisory += other.advisory;
+        self.own += other.own;
     }
 }
 
@@ -143,13 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn loose_evidence_is_told_apart() {
+    fn advisory_evidence_and_own_evidence_are_kept_apart() {
         let mut suspicion = Suspicion::default();
         for _ in 0..40 {
-            suspicion.add(2.0, 7.0, BIAS);
+            suspicion.add(1.0, 2.0, 7.0, BIAS);
         }
         assert!(suspicion.evidence.log_odds() > 8.0);
-        assert!((1.99..2.01).contains(&suspicion.firm_log_odds()));
+        assert!((1.99..2.01).contains(&suspicion.actionable_log_odds()));
+        assert!((0.99..1.01).contains(&suspicion.own_log_odds()));
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl Told for Actor {
     const SUMS: usize = 7;
 
     fn sums(&self) -> Vec<f32> {
-        let Suspicion { evidence, loose } = self.suspicion;
-        self.requests.0.into_iter().chain([self.openings.0, evidence.weighted, evidence.weight, loose]).collect()
+        let Suspicion { evidence, advisory, .. } = self.suspicion;
+        self.requests.0.into_iter().chain([self.openings.0, evidence.weighted, evidence.weight, advisory]).collect()
     }
 
     fn places(&self) -> Vec<Places> {
@@ -50,7 +50,12 @@ impl Told for Actor {
             last_seen: now,
             requests: Rates([next(), next(), next()]),
             openings: Daily(next()),
-            suspicion: Suspicion { evidence: Evidence { weighted: next(), weight: next() }, loose: next() },
+            // What of it is the caller's own is not told: it counts for what the host saw itself.
+            suspicion: Suspicion {
+                evidence: Evidence { weighted: next(), weight: next() },
+                advisory: next(),
+                own: 0.0,
+            },
             networks: Few::of(places.first().copied().unwrap_or_default(), now),
             ..Self::default()
         }
@@ -69,7 +74,7 @@ impl Told for Group {
             likeness.pairs,
             likeness.rates,
             likeness.intervals,
-            self.newcomers,
+            self.established,
             self.single_turns,
             self.cued,
             self.contradicting,
@@ -98,7 +103,7 @@ impl Told for Group {
         };
         let likeness = &mut group.likeness;
         (likeness.pairs, likeness.rates, likeness.intervals) = (next(), next(), next());
-        (group.newcomers, group.single_turns, group.cued, group.contradicting) = (next(), next(), next(), next());
+        (group.established, group.single_turns, group.cued, group.contradicting) = (next(), next(), next(), next());
         let questions = |sum: Daily| (sum.0 * f32::from(QUESTION)) as u16;
         (likeness.asked, likeness.known) = (questions(next()), questions(next()));
         group
@@ -219,11 +224,14 @@ mod tests {
         for request in 0..40u64 {
             let now = NOW.plus_seconds(request as f64);
             actor.request(now, Sight::default(), true, Some(request), 1);
-            actor.suspicion.add(2.0, 1.0, -4.0);
+            actor.suspicion.add(1.0, 2.0, 1.0, -4.0);
         }
         let told = Actor::of(&actor.sums(), &actor.places(), actor.last_seen);
         assert_eq!(actor.sums().len(), Actor::SUMS);
-        assert_eq!((told.requests, told.openings, told.suspicion), (actor.requests, actor.openings, actor.suspicion));
+        assert_eq!(
+            (told.requests, told.openings, told.suspicion.evidence),
+            (actor.requests, actor.openings, actor.suspicion.evidence)
+        );
         assert_eq!(told.networks.count(), actor.networks.count());
 
         let mut group = Group::default();

@@ -25,8 +25,8 @@ record! {
         clients: Few,
         /// How alike they are.
         likeness: Likeness,
-        /// Requests of actors that turned up of late.
-        newcomers: Daily,
+        /// Requests of established actors.
+        established: Daily,
         /// Requests with one question and no answer before it.
         single_turns: Daily,
         /// Requests with a phrase that elicits training data.
@@ -55,20 +55,20 @@ pub struct Member {
     pub id: u64,
     /// The questions that it began, within about a day and a half.
     pub openings: f32,
-    /// This is one: no answer came before it.
+    /// This is one: no answer came before it, and it is no retry.
     pub opens: bool,
+    /// It asks again what was refused.
+    pub is_retry: bool,
     /// Seconds since its last request; `None` for the first.
     pub interval: Option<f64>,
-    /// Tokens that its prompts have on average.
-    pub input: f32,
-    /// Tokens that its answers have on average.
-    pub output: f32,
+    /// Tokens that its prompts and its answers have on average; of one who got no answer yet, those of the others.
+    pub tokens: Option<(f32, f32)>,
     /// Its network.
     pub network: Option<u64>,
     /// Its client profile.
     pub client: u64,
-    /// It turned up of late.
-    pub is_new: bool,
+    /// It was known for a day or more, and little speaks against it: see [`ESTABLISHED`].
+    pub is_established: bool,
     /// It asks one question.
     pub is_single_turn: bool,
     /// It uses a phrase that elicits training data.
@@ -77,18 +77,18 @@ pub struct Member {
     pub contradicts: bool,
 }
 
-/// An actor that is younger than this, in seconds, is a newcomer, if memory is older.
-pub const NEW: f64 = 3.0 * 86_400.0;
-/// Whoever was there when memory began may have been there long before; so many seconds later it had been seen.
-pub const SETTLED: f64 = 3.0 * 3_600.0;
+/// An actor that was first seen so many seconds ago, a day, is established, as long as little speaks against it. Those whom a campaign
+/// brings along are younger when its cluster comes under suspicion, and suspects from then on.
+pub const ESTABLISHED: f64 = 86_400.0;
 
 impl Group {
     /// Counts a request of one of its members.
     pub fn request(&mut self, now: Time, member: &Member) {
         self.stand_at(now);
+        let (input, output) = member.tokens.unwrap_or_default();
         self.requests.add(1.0);
-        self.input.add(member.input);
-        self.output.add(member.output);
+        self.input.add(input);
+        self.output.add(output);
         self.members.add(now, member.id);
         self.clients.add(now, member.client);
         if let Some(network) = member.network {
@@ -96,13 +96,20 @@ impl Group {
         }
         self.likeness.add(member);
         for (sum, holds) in [
-            (&mut self.newcomers, member.is_new),
+            (&mut self.established, member.is_established),
             (&mut self.single_turns, member.is_single_turn),
             (&mut self.cued, member.is_cued),
             (&mut self.contradicting, member.contradicts),
         ] {
             sum.add(f32::from(u8::from(holds)));
         }
+    }
+
+    /// Tokens that its members' prompts and answers have on average.
+    #[must_use]
+    pub fn tokens_per_request(&self) -> (f32, f32) {
+        let requests = self.requests.sum().max(1e-9);
+        (self.input.sum() / requests, self.output.sum() / requests)
     }
 
     /// The share of its requests that a sum counts, 0 to 1.

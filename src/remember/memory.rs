@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::actor::Actor;
+use super::budget::Budget;
 use super::clue::{Clue, Thing};
 use super::group::Group;
 use super::record::Record;
@@ -22,11 +23,15 @@ const MOST_TIES: usize = 4 * MOST_NEWS;
 /// Clues that are remembered.
 const CLUES: usize = 4_096;
 
+/// Budgets of clusters that are kept: those of a few hundred campaigns at a time, with up to six groups each.
+const BUDGETS: usize = 4_096;
+
 /// What a worker remembers: a table of actors and one of groups, so that neither crowds out the other.
 pub struct Memory {
     actors: Table<Actor>,
     groups: Table<Group>,
     clues: Table<Clue>,
+    budgets: Table<Budget>,
     /// When it began.
     since: Time,
     /// What was seen here and not told yet, if there is anybody to tell.
@@ -59,6 +64,8 @@ pub struct News {
     pub groups: HashMap<u64, Group, RandomState>,
     /// Of clues, by hash.
     pub clues: HashMap<u64, Clue, RandomState>,
+    /// Of budgets, by the hash of their group.
+    pub budgets: HashMap<u64, Budget, RandomState>,
     /// Who is a member of which group, each once.
     pub ties: HashSet<Tie, RandomState>,
     /// Changes that found no room.
@@ -122,7 +129,8 @@ impl Memory {
         Self {
             actors: Table::new(principals, hasher.clone()),
             groups: Table::new(principals, hasher.clone()),
-            clues: Table::new(CLUES, hasher),
+            clues: Table::new(CLUES, hasher.clone()),
+            budgets: Table::new(BUDGETS, hasher),
             since: Time::default(),
             news: None,
             heard: None,
@@ -186,6 +194,11 @@ impl Memory {
         self.clues.change(id, |known| known.merge(clue));
     }
 
+    /// Takes in what others let a cluster take from its budget.
+    pub fn learn_budget(&mut self, id: u64, budget: &Budget) {
+        self.budgets.change(id, |known| known.merge(budget));
+    }
+
     /// Takes in that others remember since then.
     pub fn learn_since(&mut self, since: Time) {
         self.since = earlier(self.since, since);
@@ -217,10 +230,22 @@ impl Memory {
         change(&mut self.groups, news, id, now, with)
     }
 
+    /// Changes the budget of a cluster, by its group's hash, as [`Memory::change_actor`] does.
+    pub fn change_budget(&mut self, id: u64, now: Time, with: impl Fn(&mut Budget)) {
+        let news = self.news.as_mut().map(|news| (&mut news.budgets, &mut news.lost));
+        change(&mut self.budgets, news, id, now, with);
+    }
+
     /// Notes a suspect's request with something that it was seen with.
     pub fn note_clue(&mut self, thing: Thing, suspect: u64, sureness: f32, now: Time) {
         let news = self.news.as_mut().map(|news| (&mut news.clues, &mut news.lost));
         change(&mut self.clues, news, thing.id(), now, |clue| clue.request(now, thing, suspect, sureness));
+    }
+
+    /// The budgets of clusters.
+    #[must_use]
+    pub fn budgets(&self) -> &Table<Budget> {
+        &self.budgets
     }
 
     /// The clues.

@@ -4,9 +4,10 @@
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod backlog;
+pub mod budget;
 pub mod clue;
 pub mod codec;
-pub mod debt;
 pub mod decay;
 pub mod distinct;
 pub mod evidence;
@@ -22,8 +23,9 @@ pub mod time;
 pub mod waits;
 
 pub use actor::{Actor, Sight};
+pub use backlog::Backlog;
+pub use budget::Budget;
 pub use clue::Clue;
-pub use debt::Debt;
 pub use decay::{Daily, Elapsed, Rates};
 pub use evidence::{Evidence, Suspicion};
 pub use fleet::{Crowd, Fleet};

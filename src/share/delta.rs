@@ -7,10 +7,10 @@
 
 use crate::observe::Link;
 use crate::remember::codec::{Reader, write_number};
-use crate::remember::{Actor, Clue, Group, Memory, Record, Tie, Time};
+use crate::remember::{Actor, Budget, Clue, Group, Memory, Record, Tie, Time};
 
 /// The format of messages. Who reads another version reads nothing.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// A message is closed once it has so many bytes: with one more record it stays below 64 KiB.
 pub const LARGEST: usize = 60_000;
 
@@ -18,6 +18,7 @@ const ACTOR: u8 = 1;
 const GROUP: u8 = 2;
 const CLUE: u8 = 3;
 const TIE: u8 = 4;
+const BUDGET: u8 = 5;
 
 /// Writes messages.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl Writer {
     /// Adds a clue.
     pub fn clue(&mut self, id: u64, clue: &Clue) {
         self.add(CLUE, id, clue);
+    }
+
+    /// Adds a budget.
+    pub fn budget(&mut self, id: u64, budget: &Budget) {
+        self.add(BUDGET, id, budget);
     }
 
     /// Adds a tie.
@@ -90,6 +96,7 @@ pub struct Delta {
     actors: Vec<(u64, Actor)>,
     groups: Vec<(u64, Group)>,
     clues: Vec<(u64, Clue)>,
+    budgets: Vec<(u64, Budget)>,
     ties: Vec<Tie>,
 }
 
@@ -110,6 +117,7 @@ impl Delta {
                 ACTOR => delta.actors.push((id, Actor::read(&mut reader)?)),
                 GROUP => delta.groups.push((id, Group::read(&mut reader)?)),
                 CLUE => delta.clues.push((id, Clue::read(&mut reader)?)),
+                BUDGET => delta.budgets.push((id, Budget::read(&mut reader)?)),
                 TIE => delta.ties.push(read_tie(id, &mut reader)?),
                 _ => return None,
             }
@@ -136,6 +144,12 @@ impl Delta {
         for (id, clue) in &self.clues {
             if is_wanted(memory, *id) {
                 memory.learn_clue(*id, clue);
+                told += 1;
+            }
+        }
+        for (id, budget) in &self.budgets {
+            if is_wanted(memory, *id) {
+                memory.learn_budget(*id, budget);
                 told += 1;
             }
         }

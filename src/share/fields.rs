@@ -13,7 +13,7 @@ pub struct Field {
 }
 
 /// Every field.
-pub const FIELDS: [Field; 4] = [
+pub const FIELDS: [Field; 5] = [
     Field {
         name: "scarecrow_score",
         doc: "The score in whole points, 0 to 100.",
@@ -33,6 +33,15 @@ pub const FIELDS: [Field; 4] = [
         name: "scarecrow_subject",
         doc: "Whom the verdict concerns, as kind:hash.",
         write: |verdict, out| append(out, verdict.subject),
+    },
+    Field {
+        name: "scarecrow_suspected_cluster",
+        doc: "The most specific suspected cluster that the request belongs to, as kind:hash; empty for none.",
+        write: |verdict, out| {
+            if let Some(cluster) = verdict.cluster {
+                append(out, cluster);
+            }
+        },
     },
 ];
 

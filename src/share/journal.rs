@@ -137,6 +137,9 @@ impl Journal {
         for (id, clue) in &news.clues {
             writer.clue(*id, clue);
         }
+        for (id, budget) in &news.budgets {
+            writer.budget(*id, budget);
+        }
         for tie in &news.ties {
             writer.tie(tie);
         }
@@ -209,6 +212,9 @@ impl Journal {
         }
         for (id, clue) in memory.clues().slice(slice) {
             writer.clue(id, clue);
+        }
+        for (id, budget) in memory.budgets().slice(slice) {
+            writer.budget(id, budget);
         }
         let mut bytes = Vec::new();
         write_number(self.next, &mut bytes);

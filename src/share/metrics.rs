@@ -1,5 +1,6 @@
 //! The metrics table, and the counts of one worker between two reports to the host.
 
+use crate::act::Holder;
 use crate::judge::Action;
 use crate::judge::watchlist::Matches;
 use crate::observe::BadBody;
@@ -39,6 +40,12 @@ pub enum Count {
     Reject,
     /// 429 answered by the filter.
     Replied429,
+    /// 429 because a caller's own budget was used up.
+    ThrottledByCaller,
+    /// 429 because the budget for form was used up.
+    ThrottledByForm,
+    /// 429 because a cluster's budget was used up.
+    ThrottledByCluster,
     /// 403 answered by the filter.
     Replied403,
     /// 429 with a Retry-After answered by the origin.
@@ -134,7 +141,7 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
 }
 
 /// Every counter and gauge, in the order of [`Count`].
-pub const COUNTS: [Metric; 52] = [
+pub const COUNTS: [Metric; 55] = [
     counter("scarecrow.requests", "Requests seen."),
     counter("scarecrow.unscored.reason.other_path", "Requests whose path is no known API's: let through unscored."),
     counter(
@@ -155,6 +162,15 @@ pub const COUNTS: [Metric; 52] = [
     counter("scarecrow.verdicts.action.reroute", "Verdicts: marked for another route."),
     counter("scarecrow.verdicts.action.reject", "Verdicts: rejected."),
     counter("scarecrow.answers.source.filter.status.429", "429 answered by the filter."),
+    counter("scarecrow.throttled.by.caller", "429 by the filter because the caller's own budget was used up."),
+    counter(
+        "scarecrow.throttled.by.form",
+        "429 by the filter because the budget of a caller that is tagged for form alone was used up.",
+    ),
+    counter(
+        "scarecrow.throttled.by.cluster",
+        "429 by the filter because the budget of a suspected cluster was used up.",
+    ),
     counter("scarecrow.answers.source.filter.status.403", "403 answered by the filter."),
     counter("scarecrow.answers.source.origin.status.429", "429 answered by the origin with a Retry-After."),
     counter("scarecrow.origin_errors.status.4xx", "4xx answered by the origin, 429 among them."),
@@ -248,6 +264,16 @@ impl Count {
             Action::Throttle => Self::Throttle,
             Action::Reroute => Self::Reroute,
             Action::Reject => Self::Reject,
+        }
+    }
+
+    /// The counter of refusals by a budget.
+    #[must_use]
+    pub const fn of_refusal(holder: Holder) -> Self {
+        match holder {
+            Holder::Caller => Self::ThrottledByCaller,
+            Holder::Form => Self::ThrottledByForm,
+            Holder::Cluster => Self::ThrottledByCluster,
         }
     }
 

@@ -249,7 +249,7 @@ def test_a_store_that_refuses_is_said_and_nothing_else(fleet, refusal):
     if refusal == "replica":
         client.replicaof("127.0.0.1", free_port())
         expected = "READONLY"
-    edge = fleet.edge()
+    edge = fleet.edge(policy=RATE)
     assert send(edge, "sk-any", 20) == 20
     until(lambda: edge.metric("sync_failures") > 1)
     assert refusal == "password" or expected in edge.log.read_text(), edge.log.read_text()[-2_000:]

@@ -32,7 +32,9 @@ impl Entry {
         for field in told {
             let mut text = String::new();
             (field.write)(verdict, &mut text);
-            set(field.name.trim_start_matches("scarecrow_"), &text);
+            if !text.is_empty() {
+                set(field.name.trim_start_matches("scarecrow_"), &text);
+            }
         }
         Some(Self(entry))
     }

@@ -5,7 +5,7 @@ use fastly::backend::Backend;
 use fastly::http::body::StreamingBody;
 use fastly::http::{FramingHeadersMode, StatusCode};
 use fastly::{Body, Request, Response};
-use scarecrow::act::{self, Reply, tag};
+use scarecrow::act::{self, Charge, Reply, tag};
 use scarecrow::config::Policy;
 use scarecrow::engine::{self, Engine, Outcome};
 use scarecrow::judge::Verdict;
@@ -48,6 +48,8 @@ enum Step {
 /// A request that was judged and goes on.
 struct Judged {
     verdict: Verdict,
+    /// What it was charged to.
+    charge: Charge,
     dialect: &'static Dialect,
     /// Bytes of its prompt, as far as they were read.
     prompt: u64,
@@ -152,18 +154,16 @@ impl Judge {
             observation
         };
         remove_ours(request);
-        let Outcome::Judged(verdict) = self.engine.request(&observation, &self.policy, now) else {
+        let Outcome::Judged(verdict, admission) = self.engine.request(&observation, &self.policy, now) else {
             return Step::Pass;
         };
         let conversation = observation.conversation.take();
         let prompt = conversation.map_or(0, |conversation| conversation.text_bytes());
         let dialect = observation.api.map_or_else(dialect::fallback, |api| api.dialect);
         let entry = Entry::new(request, &verdict, self.policy.log_all, now);
-        let act::Plan { headers, reply } = act::plan(&verdict, dialect, &self.policy);
+        let act::Plan { headers, reply } = act::plan(&verdict, &admission, dialect, &self.policy);
         if let Some(reply) = reply {
-            if let Some(wait) = verdict.wait.filter(|_| reply.status == 429) {
-                self.engine.asked_to_wait(verdict.subject, wait.into(), now);
-            }
+            self.engine.refused(verdict.subject, &admission, now);
             if let Some(entry) = entry {
                 entry.write(reply.status, "filter");
             }
@@ -173,7 +173,7 @@ impl Judge {
         for (name, value) in headers {
             request.set_header(name, value);
         }
-        Step::Judged(Judged { verdict, dialect, prompt, is_tagged, entry })
+        Step::Judged(Judged { verdict, charge: admission.charge, dialect, prompt, is_tagged, entry })
     }
 
     /// Hands the answer to the client as it comes, and remembers what it told.
@@ -198,7 +198,7 @@ impl Judge {
         }
         let body = response.take_body();
         pass(body, response.stream_to_client(), &mut reading);
-        self.engine.response(judged.verdict.subject, &reading.finish(), now());
+        self.engine.response(judged.verdict.subject, &judged.charge, &reading.finish(), &self.policy, now());
     }
 
     fn exchange(&mut self, interval: f64) {

@@ -27,13 +27,19 @@ struct Suspicion {
 #[derive(Default)]
 pub struct Watch {
     suspected: HashMap<u64, Suspicion>,
+    /// The groups of a prompt's part with a client, which memory alone can tell, by the number of the exchange.
+    by_template_and_client: HashMap<usize, Principal>,
 }
 
 impl Watch {
     /// Looks at the groups of an exchange that was just judged.
     pub fn see(&mut self, engine: &Engine, exchange: &Exchange, policy: &Policy) {
         let weights = &policy.model.clusters;
-        for (link, id) in cluster::groups(&shared(&exchange.observation)) {
+        let groups = engine.groups_of(&exchange.observation);
+        if let Some(Some(group)) = groups.get(Link::TemplateClient as usize) {
+            self.by_template_and_client.insert(exchange.number, *group);
+        }
+        for (link, id) in cluster::groups(&groups) {
             let Some(group) = engine.memory().groups().get(id) else { continue };
             let Some(log_odds) = cluster::log_odds(group, weights).filter(|log_odds| *log_odds > 0.0) else { continue };
             let suspicion = self.suspected.entry(id).or_insert_with(|| Suspicion {
@@ -53,7 +59,11 @@ impl Watch {
     pub fn finish(self, exchanges: &[Exchange]) -> Vec<Found> {
         let mut found: HashMap<u64, Found> = HashMap::new();
         for (index, exchange) in exchanges.iter().enumerate() {
-            for (link, id) in cluster::groups(&shared(&exchange.observation)) {
+            let mut groups = shared(&exchange.observation);
+            if let Some(group) = groups.get_mut(Link::TemplateClient as usize) {
+                *group = self.by_template_and_client.get(&exchange.number).copied();
+            }
+            for (link, id) in cluster::groups(&groups) {
                 let Some(suspicion) = self.suspected.get(&id) else { continue };
                 let principal = link.kind().with(id);
                 let found = found.entry(id).or_insert_with(|| Found::new(link, principal, exchange.time, suspicion));

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use scarecrow::config::Policy;
 use scarecrow::judge::cluster::{self, CLUSTER_FEATURES};
 use scarecrow::judge::{Cluster, Contributions, FEATURES};
-use scarecrow::observe::{Link, Observation, Principal, contradiction, shared};
+use scarecrow::observe::{Link, Observation, Principal, contradiction};
 use scarecrow::remember::{Actor, Rates};
 use scarecrow::{Engine, Outcome};
 use serde_json::{Map, Value, json};
@@ -81,7 +81,7 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
         "answer": exchange.answer.map(|answer| answer.to_json()),
     });
     let verdict = match outcome {
-        Outcome::Judged(verdict) => {
+        Outcome::Judged(verdict, admission) => {
             facts["subject"] = subject(engine.memory().actors().get(verdict.subject.id), &verdict.subject.to_string());
             facts["shares"] = shares(engine, observation, policy);
             let values = engine.values(observation, policy, exchange.time).unwrap_or([0.0; FEATURES.len()]);
@@ -91,7 +91,8 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
                 "action": verdict.action.name(),
                 "reasons": verdict.reasons.to_string(),
                 "bias": policy.model.requests.bias,
-                "wait_seconds": verdict.wait,
+                "cluster": verdict.cluster.map(|cluster| cluster.to_string()),
+                "wait_seconds": admission.wait(),
             })
         }
         Outcome::OtherPath => json!({"unscored": "the path is no known API's"}),
@@ -117,14 +118,15 @@ fn subject(actor: Option<&Actor>, name: &str) -> Value {
         "networks": actor.networks.count(),
         "clients": actor.clients.count(),
         "evidence": actor.suspicion.evidence.log_odds(),
-        "firm_evidence": actor.suspicion.firm_log_odds(),
+        "actionable_evidence": actor.suspicion.actionable_log_odds(),
+        "own_evidence": actor.suspicion.own_log_odds(),
     })
 }
 
 /// What the request has in common with others', and how far that is suspected. By link: a link has one group here.
 fn shares(engine: &Engine, observation: &Observation, policy: &Policy) -> Value {
     let mut groups = Map::new();
-    for (link, principal) in Link::ALL.into_iter().zip(shared(observation)) {
+    for (link, principal) in Link::ALL.into_iter().zip(engine.groups_of(observation)) {
         let Some(principal) = principal else { continue };
         let Some(group) = engine.memory().groups().get(principal.id) else { continue };
         let contributions = policy.model.cluster_contributions(&Cluster::new(link, group));

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use scarecrow::Outcome;
+use scarecrow::act::is_stopped;
 use scarecrow::judge::Verdict;
 use scarecrow::remember::Time;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ use crate::traffic::{self, Traffic};
 ///
 /// Reads HAR 1.2 documents (.har) or one HAR entry a line (.jsonl), plain or gzipped (.gz). Entries may carry
 /// `_client: {address, ja4}`, `_label: {harvest, campaign, actor}` and `_usage: {output_tokens}`. All entries are sorted
-/// by their own time first. Actions are counted whether the policy's mode is observe or enforce.
+/// by their own time first. Actions are counted whether the policy's mode is observe or enforce. A replay is open-loop: it says what would
+/// have passed, as if nobody had reacted to a refusal.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   scarecrow replay week.jsonl.gz --config policy.yaml
-  scarecrow replay *.har --json | jq .honest_touched
+  scarecrow replay *.har --json | jq '{would_pass, honest_would_be_refused}'
   scarecrow replay week.jsonl --explain credential:0123456789abcdef
   scarecrow replay week.jsonl --clusters --json | jq '.[].members'
 
@@ -54,6 +56,8 @@ pub struct Step {
     pub operation: &'static str,
     /// The verdict.
     pub verdict: Option<Verdict>,
+    /// Seconds to wait, where a budget is used up.
+    pub wait: Option<u32>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -67,9 +71,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let mut steps = Vec::new();
         traffic.play(&policy, |_, exchange, outcome| {
             if exchange.actor == index {
-                let verdict = if let Outcome::Judged(verdict) = outcome { Some(*verdict) } else { None };
+                let (verdict, wait) = match outcome {
+                    Outcome::Judged(verdict, admission) => (Some(*verdict), admission.wait()),
+                    _ => (None, None),
+                };
                 let operation = exchange.observation.api.map_or("other path", |api| api.operation.name());
-                steps.push(Step { time: exchange.time, operation, verdict });
+                steps.push(Step { time: exchange.time, operation, verdict, wait });
             }
         });
         let actor = traffic.actors.get(index).context("the actor is gone")?;
@@ -100,8 +107,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         bar.inc(1);
         // Where no token is known, requests stand for tokens, so that the share that leaked still means something.
         let tokens = if tokens_known { exchange.output_tokens().unwrap_or(0.0) } else { 1.0 };
-        if let (Some(actor), Outcome::Judged(verdict)) = (actors.get_mut(exchange.actor), outcome) {
-            actor.judged(verdict, tokens);
+        if let (Some(actor), Outcome::Judged(verdict, admission)) = (actors.get_mut(exchange.actor), outcome) {
+            actor.judged(verdict, is_stopped(verdict, admission), tokens);
         }
     });
     bar.finish_and_clear();

@@ -26,7 +26,11 @@ pub struct Actor {
     harvest: Option<bool>,
     campaign: Option<String>,
     requests: u64,
+    /// Of them those that a policy that enforces would refuse.
+    refused: u64,
     tokens: f64,
+    /// Of them those that would pass.
+    passed_tokens: f64,
     highest: f64,
     /// For each of [`ACTIONS`], where it or a stronger one was first taken.
     first: [Option<First>; ACTIONS.len()],
@@ -46,7 +50,18 @@ struct First {
 impl Actor {
     /// An actor of whom nothing is known.
     pub fn new(name: String, subject: Principal) -> Self {
-        Self { name, subject, harvest: None, campaign: None, requests: 0, tokens: 0.0, highest: 0.0, first: [None; 5] }
+        Self {
+            name,
+            subject,
+            harvest: None,
+            campaign: None,
+            requests: 0,
+            refused: 0,
+            tokens: 0.0,
+            passed_tokens: 0.0,
+            highest: 0.0,
+            first: [None; 5],
+        }
     }
 
     /// Takes a label in. Whoever harvests once is a harvester.
@@ -59,9 +74,11 @@ impl Actor {
         }
     }
 
-    /// Takes a verdict in.
-    pub fn judged(&mut self, verdict: &Verdict, tokens: f64) {
+    /// Takes a verdict in, and whether the request would be refused.
+    pub fn judged(&mut self, verdict: &Verdict, is_refused: bool, tokens: f64) {
         self.requests += 1;
+        self.refused += u64::from(is_refused);
+        self.passed_tokens += if is_refused { 0.0 } else { tokens };
         self.highest = self.highest.max(f64::from(verdict.score.value()));
         for (first, action) in self.first.iter_mut().zip(ACTIONS) {
             if first.is_none() && verdict.action >= action {
@@ -204,6 +221,17 @@ impl<'a> Report<'a> {
         auc(&scores(true), &scores(false))
     }
 
+    /// The share of what actors of a label took that would have passed, and the share of their requests that would have been refused, 0 to 1;
+    /// `None` if there are none. Open-loop: nobody reacted.
+    fn would_pass(&self, harvest: Option<bool>) -> Option<(f64, f64)> {
+        let of = || self.actors.iter().filter(|actor| actor.harvest == harvest);
+        let tokens: f64 = of().map(|actor| actor.tokens).sum();
+        let passed: f64 = of().map(|actor| actor.passed_tokens).sum();
+        let requests: u64 = of().map(|actor| actor.requests).sum();
+        let refused: u64 = of().map(|actor| actor.refused).sum();
+        (requests > 0).then(|| (passed / tokens.max(1e-9), refused as f64 / requests as f64))
+    }
+
     fn per_second(&self) -> f64 {
         self.exchanges as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
@@ -226,6 +254,9 @@ impl<'a> Report<'a> {
                 "harvest": self.count(Some(true)), "honest": self.count(Some(false)), "unlabelled": self.count(None),
             },
             "auc": self.auc(),
+            "would_pass": self.would_pass(Some(true)).map(|(passed, _)| passed),
+            "honest_would_be_refused": self.would_pass(Some(false)).map(|(_, refused)| refused),
+            "unlabelled_would_be_refused": self.would_pass(None).map(|(_, refused)| refused),
             "tokens_from": if self.tokens_known { "usage" } else { "requests" },
             "exchanges_per_second": self.per_second().round(),
         });
@@ -324,6 +355,21 @@ impl<'a> Report<'a> {
             out,
             "Each row counts the action or a stronger one. Caught: harvesters it met; honest: honest actors it met. Leaked before:\nthe share of all harvesters' {of} that got through before. Requests: how many a caught harvester had sent."
         );
+        for (harvest, who) in
+            [(Some(true), "harvesters"), (Some(false), "honest actors"), (None, "actors without a label")]
+        {
+            if let Some((passed, refused)) = self.would_pass(harvest) {
+                let (passed, refused) = (100.0 * passed, 100.0 * refused);
+                let _ = writeln!(
+                    out,
+                    "Enforced, {passed:.1} % of what {who} took would have passed, and {refused:.2} % of their requests been refused."
+                );
+            }
+        }
+        let _ = writeln!(
+            out,
+            "That is open-loop: nobody in a recording reacts to a refusal. `scarecrow simulate` and `evaluate` are closed-loop."
+        );
         if let Some(auc) = self.auc() {
             let _ = writeln!(out, "ROC area by actor: {auc:.4}");
         }
@@ -362,7 +408,7 @@ pub fn timeline(actor: &Actor, steps: &[Step]) -> String {
         }
         shown = Some(now);
         let style = colour(verdict.action);
-        let wait = verdict.wait.map(|seconds| format!(" (429, wait {seconds} s)")).unwrap_or_default();
+        let wait = step.wait.map(|seconds| format!(" (429, wait {seconds} s)")).unwrap_or_default();
         let _ = writeln!(
             out,
             "{}  {:10}  {style}{:>3}  {:8}{style:#}  {}{wait}",
@@ -396,7 +442,8 @@ pub fn timeline_json(actor: &Actor, steps: &[Step]) -> String {
             "operation": step.operation,
             "score": step.verdict.as_ref().map(|verdict| verdict.score.value()),
             "action": step.verdict.as_ref().map(|verdict| verdict.action.name()),
-            "wait_seconds": step.verdict.as_ref().and_then(|verdict| verdict.wait),
+            "cluster": step.verdict.as_ref().and_then(|verdict| verdict.cluster).map(|cluster| cluster.to_string()),
+            "wait_seconds": step.wait,
             "reasons": step.verdict.as_ref().map(reasons),
         });
         let _ = writeln!(out, "{line}");

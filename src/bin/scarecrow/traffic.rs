@@ -192,12 +192,12 @@ impl Traffic {
         for exchange in &self.exchanges {
             let outcome = engine.request(&exchange.observation, policy, exchange.time);
             each(&engine, exchange, &outcome);
-            let Outcome::Judged(verdict) = &outcome else { continue };
+            let Outcome::Judged(verdict, admission) = &outcome else { continue };
             if let Some(seconds) = exchange.asked_to_wait {
                 engine.asked_to_wait(verdict.subject, seconds, exchange.time);
             }
             if let Some(answer) = exchange.answer.filter(|_| policy.inspect_responses) {
-                engine.response(verdict.subject, &answer, exchange.time);
+                engine.response(verdict.subject, &admission.charge, &answer, policy, exchange.time);
             }
         }
     }

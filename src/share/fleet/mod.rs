@@ -29,7 +29,7 @@ pub use settings::Settings;
 /// What runs in the store: the only thing of ours there.
 pub const SCRIPT: &str = include_str!("exchange.lua");
 /// The SHA-1 of [`SCRIPT`], by which stores know a script they have seen.
-pub const SCRIPT_HASH: &str = "e438bc349db40c3e9bd23b4934f50bb954b157fe";
+pub const SCRIPT_HASH: &str = "24b2c425646ea5a785777eff0f713809db9f083c";
 
 #[cfg(test)]
 mod tests {

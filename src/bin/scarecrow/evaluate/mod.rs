@@ -183,6 +183,9 @@ enum Ran {
     Closed(Reaction, Outcome),
 }
 
+/// The index of the scenario that a run was of, what came of it, and how many seconds it took.
+type Done = (usize, Result<Ran>, f64);
+
 /// Runs a scenario in observe mode, past the filter and the baselines.
 fn run_open(simulation: &Simulation, policy: &Policy, calibration: &Calibration) -> Result<Ran> {
     let mut engine = traffic::engine(policy);
@@ -266,14 +269,15 @@ fn measure_all(arguments: &Arguments, policy: &Policy, calibration: &Calibration
     }
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let waiting = Mutex::new(runs.iter().enumerate());
-    let done: Mutex<BTreeMap<usize, (usize, Result<Ran>, f64)>> = Mutex::default();
+    let done: Mutex<BTreeMap<usize, Done>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, runs.len()) {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().ok().and_then(|mut waiting| waiting.next());
                     let Some((number, (index, run))) = next else { return };
-                    let (Some(path), Some(simulation)) = (arguments.scenarios.get(*index), simulations.get(*index)) else {
+                    let (Some(path), Some(simulation)) = (arguments.scenarios.get(*index), simulations.get(*index))
+                    else {
                         return;
                     };
                     let started = Instant::now();
@@ -376,7 +380,11 @@ impl Evaluation {
                 percent(measured.largest(|run| run.honest().refused_share())),
                 percent(measured.largest(|run| run.honest().lost_share())),
                 format!("{refused} of {actors}"),
-                if customers.sent > 0 { percent(measured.largest(|run| run.customers_of_relays().lost_share())) } else { "-".to_owned() },
+                if customers.sent > 0 {
+                    percent(measured.largest(|run| run.customers_of_relays().lost_share()))
+                } else {
+                    "-".to_owned()
+                },
             ]);
         }
         format!(

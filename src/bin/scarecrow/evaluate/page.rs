@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::chart::{self, Curve};
 use super::targets::Target;
 use super::{Evaluation, Measured};
+use crate::simulate::outcome::percent;
 
 /// The colours of the detectors, and of the lines in a timeline: light, and dark (after Okabe and Ito, 2008).
 const COLOURS: [(&str, &str); 8] = [
@@ -46,9 +47,10 @@ pub fn html(evaluation: &Evaluation) -> Result<String> {
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Scarecrow: evaluation</title><style>{STYLE}:root {{ {light}}} @media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}</style></head><body>\n\
-         <h1>How well Scarecrow finds harvesters, and whom it touches</h1>\n\
-         <p>Model <b>{}</b>. {} simulated exchanges made of recorded clients. Caught means throttled or rejected; the filter acts at its \
-         policy's step, each baseline where one in a thousand honest actors of a scenario that is not among these exceeds it.</p>\n",
+         <h1>What harvesters get, and whom Scarecrow refuses</h1>\n\
+         <p>Model <b>{}</b>. {} simulated exchanges made of recorded clients. Loot is the share of the output tokens that harvesters would get without a filter and got, under the policy in enforce mode \
+         and the worst of the reactions. Suspected means an action of throttle or more in observe mode, or for a baseline what one in a thousand \
+         honest actors of another scenario exceeds; nobody is stopped by that alone.</p>\n",
         escape(&evaluation.model),
         grouped(evaluation.measured.iter().map(|measured| measured.tally.exchanges).sum()),
     );
@@ -89,7 +91,8 @@ fn scenario(out: &mut String, measured: &Measured) -> Result<()> {
         grouped(tally.exchanges),
         measured.seconds
     );
-    out.push_str("<div class=\"wide\"><table><tr><th>detector</th><th>caught</th><th>tokens leaked</th><th>hours to half</th><th>honest touched</th><th>ROC area</th></tr>\n");
+    harm(out, measured);
+    out.push_str("<div class=\"wide\"><table><tr><th>detector</th><th>harvesters suspected</th><th>taken before</th><th>hours to half</th><th>honest suspected</th><th>ROC area</th></tr>\n");
     for (index, name) in measured.detectors.iter().enumerate() {
         let class = if index == 0 { " class=\"main\"" } else { "" };
         let cells = tally.figures(index, |_| true).cells().join("</td><td>");
@@ -109,7 +112,7 @@ fn scenario(out: &mut String, measured: &Measured) -> Result<()> {
         figure(out, "ROC, by actor", &chart::roc(&curves(&|index| tally.roc(index)))?, &measured.detectors);
         figure(
             out,
-            "Time to catch",
+            "Time to suspicion",
             &chart::time_to_catch(&curves(&|index| tally.time_to_catch(index)))?,
             &measured.detectors,
         );
@@ -151,6 +154,27 @@ fn scenario(out: &mut String, measured: &Measured) -> Result<()> {
     }
     out.push_str("</table></div>\n");
     Ok(())
+}
+
+/// Loot and honest harm under each reaction.
+fn harm(out: &mut String, measured: &Measured) {
+    out.push_str("<div class=\"wide\"><table><tr><th>reaction</th><th>loot</th><th>honest requests refused</th><th>lost</th><th>honest actors ever refused</th><th>customers of relays lost</th></tr>\n");
+    for (reaction, outcome) in &measured.runs {
+        let (actors, refused) = outcome.honest_actors();
+        let (honest, customers) = (outcome.honest(), outcome.customers_of_relays());
+        let loot = outcome.loot(&measured.yields);
+        let class = if measured.loot() == loot && loot.is_some() { " class=\"main\"" } else { "" };
+        let _ = writeln!(
+            out,
+            "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{refused} of {actors}</td><td>{}</td></tr>",
+            loot.map_or("none", |_| reaction.name()),
+            loot.map_or("-".to_owned(), percent),
+            percent(honest.refused_share()),
+            percent(honest.lost_share()),
+            if customers.sent > 0 { percent(customers.lost_share()) } else { "-".to_owned() }
+        );
+    }
+    out.push_str("</table></div>\n");
 }
 
 fn figure(out: &mut String, title: &str, svg: &str, legend: &[impl AsRef<str>]) {

@@ -1,6 +1,7 @@
 //! What is to be reached, and what others reached.
 
 use super::Measured;
+use crate::simulate::scenario::Reaction;
 
 /// One target with what was reached.
 #[derive(Debug, serde::Serialize)]
@@ -15,16 +16,24 @@ pub struct Target {
     pub is_met: bool,
 }
 
-/// Harvesters to catch: what, in which scenario, of which campaign (all if empty), the share of actors, and the share of their
-/// tokens that they may take before.
-const CATCH: [(&str, &str, &str, f64, f64); 4] = [
-    ("single-account campaigns", "single", "", 0.99, 0.02),
-    ("hydra clusters, each key under any sane rate limit", "hydra", "", 0.95, 0.05),
-    ("slow and low", "slow", "", 0.90, 0.05),
-    ("accounts that mix in 70 % honest traffic", "relay", "relay 70 %", 0.90, 1.0),
+/// The loot that may be left under the default policy when it enforces, by scenario, 0 to 1, under the worst reaction.
+const LOOT: [(&str, f64); 8] = [
+    ("february", 0.02),
+    ("spring", 0.02),
+    ("hydra", 0.06),
+    ("slow", 0.05),
+    ("rotation", 0.05),
+    ("relay", 0.05),
+    ("mix", 0.20),
+    ("single", 0.25),
 ];
-/// Honest actors that may be touched: of all, and of any kind.
-const TOUCHED: (f64, f64) = (0.001, 0.005);
+/// Honest requests that may be refused, in every scenario.
+const REFUSED: f64 = 0.0001;
+/// Honest actors that may ever be refused: of all, and of any kind that has 200 and more; of smaller kinds none.
+const ACTORS: (f64, f64) = (0.001, 0.005);
+const LARGE_KIND: usize = 200;
+/// Requests of relays' customers that may be lost.
+const CUSTOMERS: f64 = 0.15;
 /// The area under the ROC curve on the hard mix.
 const AREA: f64 = 0.995;
 
@@ -42,46 +51,70 @@ pub const PUBLISHED: [[&str; 4]; 6] = [
 pub fn all(measured: &[Measured]) -> Vec<Target> {
     let mut targets = Vec::new();
     let find = |name: &str| measured.iter().find(|measured| measured.scenario == name);
-    for (what, scenario, campaign, share, leak) in CATCH {
-        let Some(measured) = find(scenario) else { continue };
-        let figures = measured.tally.figures(0, |name| campaign.is_empty() || name == campaign);
-        let caught = figures.caught as f64 / figures.harvest.max(1) as f64;
-        let before = if leak < 1.0 { format!(", before {} of their tokens", percent(leak)) } else { String::new() };
+    for (scenario, most) in LOOT {
+        let Some((measured, loot)) = find(scenario).and_then(|measured| Some((measured, measured.loot()?))) else {
+            continue;
+        };
+        // A single key that waits cannot be told from an honest job: it takes longer, and gets all in the end.
+        let dropped = measured.runs.iter().find(|(reaction, _)| *reaction == Reaction::Drop);
+        let (loot, reaction) = match (scenario, dropped) {
+            ("single", Some((reaction, outcome))) => (outcome.loot(&measured.yields).unwrap_or(0.0), reaction.name()),
+            _ => (loot, measured.worst().map_or("", |(reaction, _)| reaction.name())),
+        };
         targets.push(Target {
-            what: what.to_owned(),
-            target: format!("at least {}{before}", percent(share)),
-            reached: format!(
-                "{} ({} of {}), before {}",
-                percent(caught),
-                figures.caught,
-                figures.harvest,
-                percent(figures.leaked)
-            ),
-            is_met: caught >= share && figures.leaked <= leak,
+            what: format!("loot of {scenario}"),
+            target: format!("at most {}", percent(most)),
+            reached: format!("{} ({reaction})", percent(loot)),
+            is_met: loot <= most,
         });
     }
-    let (mut honest, mut touched, mut worst) = (0, 0, (0.0, String::new()));
+    let (mut requests, mut worst_scenario) = (0.0f64, String::new());
+    let (mut honest, mut touched, mut worst) = (0, 0, Vec::new());
     for measured in measured {
-        for (kind, (actors, of)) in measured.tally.kinds(0) {
+        let refused = measured.largest(|run| run.honest().refused_share());
+        if refused > requests {
+            (requests, worst_scenario) = (refused, format!(", in {}", measured.scenario));
+        }
+        let Some((_, run)) = measured.runs.iter().max_by_key(|(_, run)| run.honest_actors().1) else { continue };
+        for (kind, (_, actors, refused)) in run.kinds() {
             honest += actors;
-            touched += of;
-            let share = of as f64 / actors as f64;
-            if share > worst.0 {
-                worst = (share, format!("{kind} in {}", measured.scenario));
+            touched += refused;
+            let most = if actors >= LARGE_KIND { ACTORS.1 } else { 0.0 };
+            if refused as f64 / actors.max(1) as f64 > most {
+                worst.push(format!("{kind} in {}: {refused} of {actors}", measured.scenario));
             }
         }
     }
     if honest > 0 {
-        let share = touched as f64 / honest as f64;
-        let of = if worst.1.is_empty() { "no kind".to_owned() } else { format!("{}: {}", worst.1, percent(worst.0)) };
         targets.push(Target {
-            what: "honest actors ever throttled or rejected".to_owned(),
-            target: format!("at most {}, of no kind more than {}", percent(TOUCHED.0), percent(TOUCHED.1)),
-            reached: format!("{} ({touched} of {honest}); {of}", percent(share)),
-            is_met: share <= TOUCHED.0 && worst.0 <= TOUCHED.1,
+            what: "honest requests refused".to_owned(),
+            target: format!("at most {} in every scenario", percent(REFUSED)),
+            reached: format!("at most {}{worst_scenario}", percent(requests)),
+            is_met: requests <= REFUSED,
+        });
+        let share = touched as f64 / honest as f64;
+        let kinds = if worst.is_empty() { String::new() } else { format!("; {}", worst.join(", ")) };
+        targets.push(Target {
+            what: "honest actors ever refused".to_owned(),
+            target: format!(
+                "at most {}, of no kind of {LARGE_KIND} and more above {}, of smaller kinds none",
+                percent(ACTORS.0),
+                percent(ACTORS.1)
+            ),
+            reached: format!("{} ({touched} of {honest}){kinds}", percent(share)),
+            is_met: share <= ACTORS.0 && worst.is_empty(),
         });
     }
-    if let Some(mix) = find("mix") {
+    if let Some(relay) = find("relay") {
+        let lost = relay.largest(|run| run.customers_of_relays().lost_share());
+        targets.push(Target {
+            what: "requests lost of relays' customers".to_owned(),
+            target: format!("at most {}", percent(CUSTOMERS)),
+            reached: percent(lost),
+            is_met: lost <= CUSTOMERS,
+        });
+    }
+    if let Some(mix) = find("mix").filter(|mix| mix.detectors.len() > 1) {
         let areas: Vec<f64> =
             (0..mix.detectors.len()).filter_map(|index| mix.tally.figures(index, |_| true).auc).collect();
         let own = areas.first().copied().unwrap_or(0.0);

@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut found: BTreeMap<u128, Fits> = BTreeMap::new();
     let mut matched = 0;
     traffic.play(&policy, |_, exchange, outcome| {
-        let Outcome::Judged(verdict) = outcome else { return };
+        let Outcome::Judged(verdict, _) = outcome else { return };
         let Some(indicated) = verdict.reasons.indicator else { return };
         matched += 1;
         let fits = found.entry(indicated.id).or_default();

@@ -9,6 +9,7 @@ mod schedule;
 mod texts;
 
 use anyhow::{Context, Result};
+use scarecrow::act::{Admission, is_stopped};
 use scarecrow::config::Policy;
 use scarecrow::judge::{Action, Verdict};
 use scarecrow::observe::answer::Usage;
@@ -163,7 +164,8 @@ impl Simulation {
     }
 
     fn step(&self, who: Account, request: &Request) -> Result<&recording::Step> {
-        let recording = self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.item.traffic as usize));
+        let recording =
+            self.recordings.get(who.group as usize).and_then(|uses| uses.get(request.item.traffic as usize));
         recording
             .and_then(|recording| recording.steps.get(request.item.step as usize))
             .context("a step that is not recorded")
@@ -284,30 +286,30 @@ fn key(name: &str) -> String {
 
 /// Has an engine judge one exchange in observe mode, as the proxy would: every request is answered by the model.
 pub fn judge(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>) -> Option<Verdict> {
-    let Outcome::Judged(verdict) = engine.request(exchange.observation, policy, exchange.time) else { return None };
-    serve(engine, policy, exchange, &verdict);
+    let Outcome::Judged(verdict, admission) = engine.request(exchange.observation, policy, exchange.time) else {
+        return None;
+    };
+    serve(engine, policy, exchange, &verdict, &admission);
     Some(verdict)
 }
 
-fn serve(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>, verdict: &Verdict) {
+fn serve(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>, verdict: &Verdict, admission: &Admission) {
     if policy.inspect_responses {
-        engine.response(verdict.subject, &exchange.answer, exchange.time);
+        engine.response(verdict.subject, &admission.charge, &exchange.answer, policy, exchange.time);
     }
 }
 
 /// Has an engine judge one exchange in enforce mode, as the proxy would: whoever is refused gets no answer, and memory hears of that.
 pub fn enforce(engine: &mut Engine, policy: &Policy, exchange: &Exchange<'_>) -> (Option<Verdict>, Answered) {
-    let Outcome::Judged(verdict) = engine.request(exchange.observation, policy, exchange.time) else {
+    let Outcome::Judged(verdict, admission) = engine.request(exchange.observation, policy, exchange.time) else {
         return (None, Answered::Served);
     };
-    if !verdict.is_stopped() {
-        serve(engine, policy, exchange, &verdict);
+    if !is_stopped(&verdict, &admission) {
+        serve(engine, policy, exchange, &verdict, &admission);
         return (Some(verdict), Answered::Served);
     }
-    let wait = verdict.wait.filter(|_| verdict.action != Action::Reject);
-    if let Some(wait) = wait {
-        engine.asked_to_wait(verdict.subject, wait.into(), exchange.time);
-    }
+    let wait = admission.wait().filter(|_| verdict.action != Action::Reject);
+    engine.refused(verdict.subject, &admission, exchange.time);
     (Some(verdict), Answered::Refused(wait))
 }
 
@@ -357,7 +359,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         outcome.add(&simulation, &exchange, answered, fate);
         if let Some(verdict) = verdict {
             let tokens = if fate == Fate::Served { exchange.answer.usage.output.unwrap_or(0) as f64 } else { 0.0 };
-            actor.judged(&verdict, tokens);
+            actor.judged(&verdict, fate != Fate::Served, tokens);
         }
     })?;
     actors.retain(|actor| !actor.name.is_empty());

@@ -177,11 +177,25 @@ impl Outcome {
         }
         let mut table = table(&["honest use", "requests", "refused", "lost", "actors", "ever refused"]);
         for (name, (items, actors, refused)) in self.kinds() {
-            table.add_row([name.to_owned(), items.sent.to_string(), items.refused.to_string(), items.lost.to_string(), actors.to_string(), refused.to_string()]);
+            table.add_row([
+                name.to_owned(),
+                items.sent.to_string(),
+                items.refused.to_string(),
+                items.lost.to_string(),
+                actors.to_string(),
+                refused.to_string(),
+            ]);
         }
         let customers = self.customers_of_relays();
         if customers.sent > 0 {
-            table.add_row(["customers of relays".to_owned(), customers.sent.to_string(), customers.refused.to_string(), customers.lost.to_string(), String::new(), String::new()]);
+            table.add_row([
+                "customers of relays".to_owned(),
+                customers.sent.to_string(),
+                customers.refused.to_string(),
+                customers.lost.to_string(),
+                String::new(),
+                String::new(),
+            ]);
         }
         let _ = writeln!(
             out,

@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 
 use super::scenario::Reaction;
-use super::schedule::{DAY, Item, Moment, Request, SECOND, Schedule};
+use super::schedule::{DAY, Item, Moment, NOBODY, Request, SECOND, Schedule};
 
 /// How a request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Schedule<'_> {
             }
             None => {
                 // The rest of its session is lost with it; a worker takes the next.
-                if item.worker_of != super::schedule::NOBODY {
+                if item.worker_of != NOBODY {
                     self.next_of_batch(soon, item.worker_of);
                 }
                 Fate::Lost
@@ -93,7 +93,7 @@ impl Schedule<'_> {
     /// Puts an item that a load balancer deals to a key that waits into its campaign's backlog. Says whether it did.
     pub(super) fn joins_backlog(&mut self, at: Moment, item: &Item) -> bool {
         let is_waiting = self.seats.get(item.seat as usize).is_some_and(|seat| at < seat.waits_until);
-        let is_new = item.step == 0 && item.refusals == 0 && item.worker_of == super::schedule::NOBODY;
+        let is_new = item.step == 0 && item.refusals == 0 && item.worker_of == NOBODY;
         if !is_waiting || !is_new {
             return false;
         }
@@ -105,11 +105,12 @@ impl Schedule<'_> {
     }
 
     /// An item of the campaign's backlog, for a key that may send.
-    pub(super) fn from_backlog(&mut self, at: Moment, seat: u32) -> Option<Item> {
+    pub(super) fn take_from_backlog(&mut self, at: Moment, seat: u32) -> Option<Item> {
         let (index, _) = self.group_of(seat)?;
         let waiting = self.backlog.get_mut(index as usize).filter(|waiting| **waiting > 0)?;
         *waiting -= 1;
-        self.first_step(at, index, seat, super::schedule::NOBODY)
+        let source = self.sources.iter().position(|source| source.group == index)?;
+        self.first_step(at, source as u32, seat, NOBODY)
     }
 
     /// Another seat of the same campaign.

@@ -6,7 +6,8 @@
 //! - timers: fixed periods from a random phase;
 //! - load balancers: one Poisson process for all keys, dealt out in turn or at random.
 //!
-//! The schedule is closed-loop: it hears how each request was answered before it draws the next event (see [`super::reaction`]).
+//! The schedule is closed-loop: it hears how each request was answered before it draws the next event (see [`super::reaction`]). What a
+//! source wants to send depends on the seed alone, so that loot is a share of the same whatever was refused.
 
 use rand::{RngExt as _, SeedableRng};
 use rand_distr::{Distribution, Exp1, StandardNormal};
@@ -85,15 +86,17 @@ enum Event {
 }
 
 /// Somebody who makes sessions begin.
-#[derive(Clone, Copy, Debug)]
-struct Source {
-    group: u32,
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub group: u32,
     /// The seat that it fills; of a load balancer, the first of all.
     seat: u32,
     /// Sessions per second where the hour is the busiest; runs per second of a timer.
     rate: f64,
     /// Sessions that a batch still has to begin; sessions that a load balancer has dealt.
     left: u64,
+    /// Chance of its own: what it wants to send does not depend on how others were answered.
+    chance: SplitMix64,
 }
 
 /// A place in a group that a key fills, until it is replaced by another.
@@ -117,7 +120,7 @@ pub struct Schedule<'s> {
     steps: Vec<Vec<u32>>,
     accounts: Vec<Account>,
     pub(super) seats: Vec<Seat>,
-    sources: Vec<Source>,
+    pub(super) sources: Vec<Source>,
     events: BinaryHeap<Reverse<(Moment, Event)>>,
     /// For each group, its first seat and its first network.
     pub(super) first_seat: Vec<u32>,
@@ -170,39 +173,40 @@ impl<'s> Schedule<'s> {
         for number in 0..sources {
             let source = self.sources.len() as u32;
             let seat = first_seat + number;
+            let mut chance = self.chance_of(u64::from(source) << 32 | 1);
             let (rate, first) = match group.arrivals {
                 Arrivals::Sessions { per_day, spread, .. } => {
-                    let rate = per_day / DAY * self.factor(spread) * PEAK;
-                    (rate, self.exponential() / rate)
+                    let rate = per_day / DAY * factor(spread, &mut chance) * PEAK;
+                    (rate, exponential(&mut chance) / rate)
                 }
                 Arrivals::Dealt { per_day, .. } => {
                     let rate = per_day * f64::from(group.actors) / DAY * PEAK;
-                    (rate, self.exponential() / rate)
+                    (rate, exponential(&mut chance) / rate)
                 }
                 Arrivals::Batch { every_hours, .. } => {
                     let days = group.until_day.unwrap_or(self.scenario.days).min(self.scenario.days) - group.from_day;
                     // One run has time to end.
-                    (0.0, self.chance.random::<f64>() * every_hours.map_or(days * DAY / 2.0, |hours| hours * HOUR))
+                    (0.0, chance.random::<f64>() * every_hours.map_or(days * DAY / 2.0, |hours| hours * HOUR))
                 }
                 Arrivals::Cron { every_seconds, spread, .. } => {
-                    let every_seconds = every_seconds * self.factor(spread);
-                    (1.0 / every_seconds, self.chance.random::<f64>() * every_seconds)
+                    let every_seconds = every_seconds * factor(spread, &mut chance);
+                    (1.0 / every_seconds, chance.random::<f64>() * every_seconds)
                 }
             };
-            self.sources.push(Source { group: index, seat, rate, left: 0 });
+            self.sources.push(Source { group: index, seat, rate, left: 0, chance });
             self.push(from + (first * SECOND) as Moment, Event::Begin { source });
         }
     }
 
     pub(super) fn new_account(&mut self, group_index: u32, number: u32, generation: u32, from: Moment) -> u32 {
         let Some(group) = self.scenario.groups.get(group_index as usize) else { return 0 };
-        let network =
-            if group.networks.count == 0 { number } else { self.chance.random_range(0..group.network_count()) };
+        let mut chance = self.chance_of(mix(u64::from(group_index) << 32 | u64::from(number)) ^ u64::from(generation));
+        let network = if group.networks.count == 0 { number } else { chance.random_range(0..group.network_count()) };
         let senders = group.traffic.iter().map(|traffic| traffic.sent_by.len().max(1)).max().unwrap_or(1) as u32;
-        let version = self.chance.random_range(0..group.versions.max(1) * senders);
-        let life = group.replaced_after_days.map(|days| days * DAY * self.chance.random_range(0.5..1.5));
+        let version = chance.random_range(0..group.versions.max(1) * senders);
+        let life = group.replaced_after_days.map(|days| days * DAY * chance.random_range(0.5..1.5));
         // Those who are there at first are of every age.
-        let life = life.map(|life| if generation == 0 { life * self.chance.random::<f64>() } else { life });
+        let life = life.map(|life| if generation == 0 { life * chance.random::<f64>() } else { life });
         let replaced_at = life.map_or(Moment::MAX, |life| from.saturating_add((life * SECOND) as Moment));
         self.accounts.push(Account { group: group_index, number, generation, version, network, replaced_at });
         self.accounts.len() as u32 - 1
@@ -224,14 +228,9 @@ impl<'s> Schedule<'s> {
         self.push(at, Event::Resume { seat });
     }
 
-    fn exponential(&mut self) -> f64 {
-        Exp1.sample(&mut self.chance)
-    }
-
-    /// A log-normal factor around 1.
-    fn factor(&mut self, spread: f64) -> f64 {
-        let normal: f64 = StandardNormal.sample(&mut self.chance);
-        libm::exp(spread * normal)
+    /// Chance of something's own, by any number that nothing else has.
+    fn chance_of(&self, what: u64) -> SplitMix64 {
+        SplitMix64::seed_from_u64(mix(u64::from(self.scenario.seed) ^ mix(what)))
     }
 
     /// The next request. [`Schedule::answered`] has to hear of it before the one after.
@@ -240,7 +239,7 @@ impl<'s> Schedule<'s> {
             let item = match event {
                 Event::Begin { source } => self.begin(at, source),
                 Event::Send(item) => Some(item),
-                Event::Resume { seat } => self.from_backlog(at, seat),
+                Event::Resume { seat } => self.take_from_backlog(at, seat),
             };
             if let Some(item) = item.filter(|item| !self.joins_backlog(at, item)) {
                 return Some(self.request(at, item));
@@ -250,68 +249,52 @@ impl<'s> Schedule<'s> {
     }
 
     fn begin(&mut self, at: Moment, index: u32) -> Option<Item> {
-        let source = *self.sources.get(index as usize)?;
-        let group = self.scenario.groups.get(source.group as usize)?;
+        let source = self.sources.get_mut(index as usize)?;
+        let (seat, group_index, rate) = (source.seat, source.group, source.rate);
+        let group = self.scenario.groups.get(group_index as usize)?;
         if group.until_day.is_some_and(|day| at as f64 > day * DAY * SECOND) {
             return None;
         }
+        let chance = &mut source.chance;
         match group.arrivals {
             Arrivals::Sessions { peak_hour, night, .. } => {
-                let pause = self.exponential() / source.rate;
+                let pause = exponential(chance) / rate;
+                let is_kept = chance.random::<f64>() * PEAK < rate_at(at, peak_hour, night);
                 self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
-                let is_kept = self.chance.random::<f64>() * PEAK < rate_at(at, peak_hour, night);
-                is_kept.then(|| self.first_step(at, source.group, source.seat, NOBODY)).flatten()
+                is_kept.then(|| self.first_step(at, index, seat, NOBODY)).flatten()
             }
             Arrivals::Dealt { order, spread, night, .. } => {
-                let pause = self.exponential() / source.rate;
-                self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
-                let is_kept = self.chance.random::<f64>() * PEAK < rate_at(at, 14.0, night);
-                if !is_kept {
-                    return None;
-                }
-                let dealt = self.sources.get_mut(index as usize).map(|source| {
-                    source.left += 1;
-                    source.left
-                })?;
-                let seat = match order {
-                    Order::Turn => (dealt % u64::from(group.actors)) as u32,
-                    Order::Random => self.deal(group.actors, spread, source.seat),
+                let pause = exponential(chance) / rate;
+                let is_kept = chance.random::<f64>() * PEAK < rate_at(at, 14.0, night);
+                source.left += u64::from(is_kept);
+                let chosen = match order {
+                    Order::Turn => (source.left % u64::from(group.actors)) as u32,
+                    Order::Random => deal(group.actors, spread, seat, &mut source.chance),
                 };
-                self.first_step(at, source.group, source.seat + seat, NOBODY)
+                self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
+                is_kept.then(|| self.first_step(at, index, seat + chosen, NOBODY)).flatten()
             }
             Arrivals::Batch { sessions, spread, workers, answer_seconds, every_hours } => {
-                if let Some(hours) = every_hours {
-                    let pause = self.exponential() * hours * HOUR;
+                let left = (sessions * factor(spread, chance)).ceil().max(1.0) as u64;
+                let next = every_hours.map(|hours| exponential(chance) * hours * HOUR);
+                // Workers start within an answer's time.
+                let others = 1..workers.min(left.min(u32::MAX.into()) as u32);
+                let later: Vec<f64> = others.map(|_| chance.random::<f64>() * answer_seconds * 0.1).collect();
+                source.left += left;
+                if let Some(pause) = next {
                     self.push(at + (pause * SECOND) as Moment, Event::Begin { source: index });
                 }
-                let left = (sessions * self.factor(spread)).ceil().max(1.0) as u64;
-                self.sources.get_mut(index as usize)?.left += left;
-                for _ in 1..workers.min(left.min(u32::MAX.into()) as u32) {
-                    // Workers start within an answer's time.
-                    let later = self.chance.random::<f64>() * answer_seconds * 0.1;
-                    let at = at + (later * SECOND) as Moment;
-                    self.next_of_batch(at, index);
+                for later in later {
+                    self.next_of_batch(at + (later * SECOND) as Moment, index);
                 }
                 self.next_of_batch(at, index);
                 None
             }
             Arrivals::Cron { sessions, .. } => {
-                self.push(at + (SECOND / source.rate) as Moment, Event::Begin { source: index });
-                self.sources.get_mut(index as usize)?.left = sessions.into();
+                source.left = sessions.into();
+                self.push(at + (SECOND / rate) as Moment, Event::Begin { source: index });
                 self.next_of_batch(at, index);
                 None
-            }
-        }
-    }
-
-    /// A key at random; where keys are unequal, by a log-normal weight of each.
-    fn deal(&mut self, actors: u32, spread: f64, first_seat: u32) -> u32 {
-        loop {
-            let seat = self.chance.random_range(0..actors);
-            // The weight of a seat, from its number, against the largest that is likely.
-            let uniform = mix(u64::from(first_seat + seat) ^ 0x5eed) as f64 / u64::MAX as f64;
-            if spread == 0.0 || self.chance.random::<f64>() < libm::exp(-2.0 * spread * uniform) {
-                return seat;
             }
         }
     }
@@ -320,17 +303,20 @@ impl<'s> Schedule<'s> {
     pub(super) fn next_of_batch(&mut self, at: Moment, index: u32) {
         let Some(source) = self.sources.get_mut(index as usize).filter(|source| source.left > 0) else { return };
         source.left -= 1;
-        let (group, seat) = (source.group, source.seat);
-        if let Some(item) = self.first_step(at, group, seat, index) {
+        let seat = source.seat;
+        if let Some(item) = self.first_step(at, index, seat, index) {
             self.send_at(at, item);
         }
     }
 
-    pub(super) fn first_step(&mut self, at: Moment, group_index: u32, seat: u32, worker_of: u32) -> Option<Item> {
-        let group = self.scenario.groups.get(group_index as usize)?;
-        let traffic = self.choose(at, group)?;
+    /// The first step of the next session of a source.
+    pub(super) fn first_step(&mut self, at: Moment, source: u32, seat: u32, worker_of: u32) -> Option<Item> {
+        let source = self.sources.get_mut(source as usize)?;
+        let group = self.scenario.groups.get(source.group as usize)?;
+        let traffic = choose(at, group, &mut source.chance)?;
+        let session = source.chance.random();
         let network = self.network(at, seat)?;
-        Some(Item { session: self.chance.random(), seat, traffic, step: 0, worker_of, network, refusals: 0 })
+        Some(Item { session, seat, traffic, step: 0, worker_of, network, refusals: 0 })
     }
 
     /// One of the networks of the key in a seat.
@@ -364,25 +350,6 @@ impl<'s> Schedule<'s> {
         }
     }
 
-    /// What a session of the group is about: by share among what is in use, or by turns.
-    fn choose(&mut self, at: Moment, group: &Group) -> Option<u32> {
-        let day = at as f64 / SECOND / DAY;
-        let is_in_use = |traffic: &Use| traffic.from_day <= day && traffic.until_day.is_none_or(|until| day < until);
-        if let Some(hours) = group.rotate_hours {
-            let turn = (day * 24.0 / hours) as usize % group.traffic.len();
-            return Some(turn as u32);
-        }
-        let sum: f64 = group.traffic.iter().filter(|traffic| is_in_use(traffic)).map(|traffic| traffic.share).sum();
-        let mut place = self.chance.random::<f64>() * sum;
-        for (index, traffic) in group.traffic.iter().enumerate().filter(|(_, traffic)| is_in_use(traffic)) {
-            place -= traffic.share;
-            if place <= 0.0 {
-                return Some(index as u32);
-            }
-        }
-        None
-    }
-
     fn request(&mut self, at: Moment, item: Item) -> Request {
         let account = self.account(at, item.seat);
         let spread = self.group_of(item.seat).and_then(|(_, group)| group.traffic.get(item.traffic as usize));
@@ -397,13 +364,15 @@ impl<'s> Schedule<'s> {
     /// A session goes on after an answer, or the worker that had it takes the next.
     pub(super) fn go_on(&mut self, at: Moment, item: Item) {
         let Some((index, group)) = self.group_of(item.seat) else { return };
-        let steps = self.steps.get(index as usize).and_then(|steps| steps.get(item.traffic as usize)).copied().unwrap_or(1);
+        let steps =
+            self.steps.get(index as usize).and_then(|steps| steps.get(item.traffic as usize)).copied().unwrap_or(1);
         let pause = match &group.arrivals {
             Arrivals::Sessions { think_seconds, .. } => *think_seconds,
             Arrivals::Batch { answer_seconds, .. } => *answer_seconds,
             Arrivals::Cron { .. } | Arrivals::Dealt { .. } => 4.0,
         };
-        let pause = pause * self.factor(0.5);
+        let mut chance = SplitMix64::seed_from_u64(mix(!item.session ^ u64::from(item.step)));
+        let pause = pause * factor(0.5, &mut chance);
         let later = at + (pause * SECOND) as Moment;
         if item.step + 1 < steps {
             self.send_at(later, Item { step: item.step + 1, refusals: 0, ..item });
@@ -411,6 +380,47 @@ impl<'s> Schedule<'s> {
             self.next_of_batch(later, item.worker_of);
         } else if self.backlog.get(index as usize).is_some_and(|waiting| *waiting > 0) {
             self.resume_at(later, item.seat);
+        }
+    }
+}
+
+/// What a session of a group is about: by share among what is in use, or by turns.
+fn choose(at: Moment, group: &Group, chance: &mut SplitMix64) -> Option<u32> {
+    let day = at as f64 / SECOND / DAY;
+    let is_in_use = |traffic: &Use| traffic.from_day <= day && traffic.until_day.is_none_or(|until| day < until);
+    if let Some(hours) = group.rotate_hours {
+        let turn = (day * 24.0 / hours) as usize % group.traffic.len();
+        return Some(turn as u32);
+    }
+    let sum: f64 = group.traffic.iter().filter(|traffic| is_in_use(traffic)).map(|traffic| traffic.share).sum();
+    let mut place = chance.random::<f64>() * sum;
+    for (index, traffic) in group.traffic.iter().enumerate().filter(|(_, traffic)| is_in_use(traffic)) {
+        place -= traffic.share;
+        if place <= 0.0 {
+            return Some(index as u32);
+        }
+    }
+    None
+}
+
+fn exponential(chance: &mut SplitMix64) -> f64 {
+    Exp1.sample(chance)
+}
+
+/// A log-normal factor around 1.
+fn factor(spread: f64, chance: &mut SplitMix64) -> f64 {
+    let normal: f64 = StandardNormal.sample(chance);
+    libm::exp(spread * normal)
+}
+
+/// A key at random; where keys are unequal, by a log-normal weight of each.
+fn deal(actors: u32, spread: f64, first_seat: u32, chance: &mut SplitMix64) -> u32 {
+    loop {
+        let seat = chance.random_range(0..actors);
+        // The weight of a seat, from its number, against the largest that is likely.
+        let uniform = mix(u64::from(first_seat + seat) ^ 0x5eed) as f64 / u64::MAX as f64;
+        if spread == 0.0 || chance.random::<f64>() < libm::exp(-2.0 * spread * uniform) {
+            return seat;
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use scarecrow::config::Policy;
 use scarecrow::judge::cluster::{self, Cluster};
-use scarecrow::observe::{Link, shared};
+use scarecrow::observe::Link;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::simulate::{Simulation, judge};
@@ -117,7 +117,7 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
     simulation.run(policy, |exchange, _| {
         judge(&mut engine, policy, &exchange);
         let group = simulation.group(exchange.who);
-        for (link, id) in cluster::groups(&shared(exchange.observation)) {
+        for (link, id) in cluster::groups(&engine.groups_of(exchange.observation)) {
             let seen = seen.entry(id).or_default();
             seen.add(group.harvest);
             if seen.requests < 20 || !(is_sampled(seen.requests) || seen.requests.is_multiple_of(100)) {
@@ -178,16 +178,16 @@ pub fn of_honest(simulation: &Simulation, policy: &Policy, honest: &mut Honest) 
     simulation.run(policy, |exchange, _| {
         judge(&mut engine, policy, &exchange);
         let harvest = simulation.group(exchange.who).harvest;
-        for (_, id) in cluster::groups(&shared(exchange.observation)) {
+        for (_, id) in cluster::groups(&engine.groups_of(exchange.observation)) {
             seen.entry(id).or_default().add(harvest);
         }
         let actor = engine.memory().actors().get(exchange.observation.subject().id);
         let Some(actor) = actor.filter(|_| !harvest) else { return };
         let [templates, manners, own] = highest.entry(exchange.account).or_insert([f64::MIN; 3]);
-        for (link, id) in cluster::groups(&shared(exchange.observation)) {
+        for (link, id) in cluster::groups(&engine.groups_of(exchange.observation)) {
             // A client profile or a network may be shared with harvesters by chance, and lends less suspicion for that.
             let clusters = match link {
-                Link::System | Link::Opening | Link::Start | Link::Closing => &mut *templates,
+                Link::System | Link::Opening | Link::Start | Link::Closing | Link::TemplateClient => &mut *templates,
                 Link::Manner => &mut *manners,
                 Link::Client | Link::Network => continue,
             };

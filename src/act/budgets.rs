@@ -1,0 +1,432 @@
+//! Budgets: how much a suspect may still ask, by the generic cell rate algorithm (ITU-T I.371): one number per budget, and an exact
+//! Retry-After.
+//!
+//! A throttled request draws from its caller's budget and from the budgets of the suspected clusters that it belongs to, each in a
+//! record of its own. It is admitted only if each admits it, and then charged to all; a refusal charges none. So one hand has one budget,
+//! however many keys it moves, and rotating one thing that they share gains nothing while they share another. Requests and output tokens
+//! both count: an answer costs as many requests as it has times `tokens_per_request`.
+//!
+//! Of a cluster's budget a share is reserved for members with a history of their own and little evidence of their own. Newcomers never draw
+//! from it, so that replacing accounts gains nothing.
+
+use crate::judge::Score;
+use crate::observe::hash::mix;
+use crate::observe::{Link, Principal};
+use crate::remember::{Backlog, Memory, Time};
+
+/// How many budgets of clusters a request may draw from.
+pub const MOST_CLUSTERS: usize = Link::BY_SPECIFICITY.len();
+
+/// A rate that falls as evidence grows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Requests per minute where evidence begins to count.
+    pub requests_per_minute: f64,
+    /// Requests per minute where it leaves no doubt; in between the rate falls by ratio.
+    pub least_per_minute: f64,
+    /// Requests that may come at once where evidence begins to count; fewer as the rate falls.
+    pub burst: f64,
+}
+
+/// What sums of intervals may be off by, as a share of one: a float holds seven digits, and a burst a hundred intervals.
+const ROUNDING: f64 = 1e-3;
+
+impl Rate {
+    /// Seconds between two requests at a tightness from 0, the full rate, to 1, the least.
+    #[must_use]
+    pub fn interval(&self, tightness: f32) -> f64 {
+        let ratio = (self.least_per_minute / self.requests_per_minute).min(1.0) as f32;
+        60.0 / (self.requests_per_minute * f64::from((tightness.clamp(0.0, 1.0) * ratio.ln()).exp()))
+    }
+
+    /// Whole intervals apart, or how many seconds a request comes too early for a backlog.
+    ///
+    /// The bucket holds a burst of the loosest intervals, so that evidence that grows never lets more through; up to half an interval
+    /// may be missing, so that a little more evidence costs nobody a request of the burst.
+    fn check(&self, backlog: f64, interval: f64) -> Result<(), f64> {
+        let tolerance = (60.0 / self.requests_per_minute * self.burst - interval / 2.0).max(0.0);
+        let excess = backlog - tolerance;
+        if excess > ROUNDING * interval.max(1.0) { Err(excess) } else { Ok(()) }
+    }
+}
+
+/// The rates that suspects are held to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Throttle {
+    /// A throttled caller's.
+    pub caller: Rate,
+    /// That of a caller who is tagged for form alone.
+    pub form: Rate,
+    /// The score, of a caller's own evidence, from which on that budget holds it.
+    pub form_at: Score,
+    /// A suspected cluster's, all its members together.
+    pub cluster: Rate,
+    /// How many times as much a cluster may ask that shares options and a client and no prompt.
+    pub manner_factor: f64,
+    /// The share of a cluster's budget that is kept for members with a history, 0 to 1.
+    pub reserved_share: f64,
+    /// Output tokens that cost as much as a request.
+    pub tokens_per_request: f64,
+    /// The longest wait to ask for, in seconds; who has to wait for longer is asked again.
+    pub longest_wait: f64,
+}
+
+/// Whose budget a request draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A throttled caller's own.
+    Caller,
+    /// That of a caller who is tagged for form alone.
+    Form,
+    /// A cluster's.
+    Cluster,
+}
+
+/// A cluster that a request draws from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClusterDraw {
+    /// Its group's hash.
+    pub id: u64,
+    /// How tightly it is held, by the group's own log-odds, 0 to 1.
+    pub tightness: f32,
+    /// How many times its rate it may take.
+    pub factor: f32,
+    /// How many times as much the fleet sees of it as this host.
+    pub elsewhere: f32,
+}
+
+/// What a request draws from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// The caller.
+    pub subject: Principal,
+    /// Which budget of its own.
+    pub holder: Holder,
+    /// How tightly it is held, by its own log-odds, 0 to 1.
+    pub tightness: f32,
+    /// Tokens of its answers, on average.
+    pub tokens: f32,
+    /// How many times as much the fleet sees of it as this host.
+    pub elsewhere: f32,
+    /// It has a history and little evidence of its own.
+    pub is_trusted: bool,
+    /// The suspected clusters that it belongs to, the most specific first.
+    pub clusters: [Option<ClusterDraw>; MOST_CLUSTERS],
+}
+
+/// What an admitted request was charged to, so that its answer is charged to the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Charge {
+    /// Of each cluster its group's hash, what a request costs, in seconds, and whether it came from the reserve.
+    clusters: [Option<(u64, f32, bool)>; MOST_CLUSTERS],
+}
+
+/// What came of a draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Admission {
+    /// Whole seconds to wait, where a budget is used up, and whose that is.
+    pub refused: Option<(u32, Holder)>,
+    /// What it was charged to.
+    pub charge: Charge,
+}
+
+impl Admission {
+    /// Whole seconds to wait, where a budget is used up.
+    #[must_use]
+    pub fn wait(&self) -> Option<u32> {
+        self.refused.map(|(wait, _)| wait)
+    }
+}
+
+impl Throttle {
+    /// Checks all budgets that a request draws from, and charges all if each admits it.
+    pub fn draw(&self, memory: &mut Memory, draw: &Draw, now: Time) -> Admission {
+        let rate = if draw.holder == Holder::Form { &self.form } else { &self.caller };
+        let interval = rate.interval(draw.tightness);
+        let backlog = memory.actors().get(draw.subject.id).map_or(Backlog::default(), |actor| actor.backlog);
+        if let Err(excess) = rate.check(backlog.0.into(), interval) {
+            let wait = excess.min(self.longest_wait).ceil().max(1.0) as u32;
+            return Admission { refused: Some((wait, draw.holder)), charge: Charge::default() };
+        }
+        let mut charge = Charge::default();
+        for (cluster, charged) in draw.clusters.iter().zip(&mut charge.clusters) {
+            let Some(cluster) = cluster else { continue };
+            match self.check_cluster(memory, cluster, draw.is_trusted, now) {
+                Ok(cost) => *charged = Some(cost),
+                Err((excess, interval)) => {
+                    let waiting = f64::from(refused_of_late(memory, cluster.id, now));
+                    let wait = self.wait_of_many(draw.subject, excess, waiting * interval, now);
+                    return Admission { refused: Some((wait, Holder::Cluster)), charge: Charge::default() };
+                }
+            }
+        }
+        let requests = f64::from(draw.tokens) / self.tokens_per_request;
+        let cost = interval * requests.max(1.0) * f64::from(draw.elsewhere);
+        memory.change_actor(draw.subject.id, now, |actor| actor.backlog.0 += cost as f32);
+        charge.add(memory, 1.0, now);
+        Admission { refused: None, charge }
+    }
+
+    /// What a request costs a cluster, or how many seconds it comes too early and how far apart requests have to be.
+    fn check_cluster(
+        &self,
+        memory: &Memory,
+        cluster: &ClusterDraw,
+        is_trusted: bool,
+        now: Time,
+    ) -> Result<(u64, f32, bool), (f64, f64)> {
+        let budget = memory.budgets().get(cluster.id).copied().unwrap_or_default();
+        let interval = self.cluster.interval(cluster.tightness) / f64::from(cluster.factor);
+        let shares = [(false, 1.0 - self.reserved_share), (true, self.reserved_share)];
+        let mut refused = (f64::INFINITY, interval);
+        for ((is_reserved, share), backlog) in shares.into_iter().zip(budget.backlogs(now)) {
+            if share <= 0.0 || (is_reserved && !is_trusted) {
+                continue;
+            }
+            let interval = interval / share;
+            match self.cluster.check(backlog, interval) {
+                Ok(()) => return Ok((cluster.id, (interval * f64::from(cluster.elsewhere)) as f32, is_reserved)),
+                Err(excess) if excess < refused.0 => refused = (excess, interval),
+                Err(_) => {}
+            }
+        }
+        Err(refused)
+    }
+
+    /// Whole seconds to wait for a budget that many wait for: as long as it takes, and as far apart as they may come. Nobody knows which of
+    /// them comes first, so a wait is no promise.
+    fn wait_of_many(&self, subject: Principal, excess: f64, queue: f64, now: Time) -> u32 {
+        let chance = (mix(subject.id ^ now.0) >> 40) as f64 / (1u64 << 24) as f64;
+        let wait = excess + chance * queue;
+        // Where all are asked to wait for the longest time they would come back together.
+        let jittered = if wait > self.longest_wait { self.longest_wait * (0.5 + 0.5 * chance) } else { wait };
+        jittered.ceil().max(1.0) as u32
+    }
+
+    /// Charges the answer to an admitted request: what it has beyond the one request that it cost.
+    pub fn answered(&self, memory: &mut Memory, charge: &Charge, tokens: u64, now: Time) {
+        let more = tokens as f64 / self.tokens_per_request - 1.0;
+        if more > 0.0 {
+            charge.add(memory, more as f32, now);
+        }
+    }
+}
+
+impl Charge {
+    fn add(&self, memory: &mut Memory, requests: f32, now: Time) {
+        for (id, cost, is_reserved) in self.clusters.iter().flatten() {
+            memory.change_budget(*id, now, |budget| {
+                let backlog = if *is_reserved { &mut budget.reserved } else { &mut budget.open };
+                backlog.0 += requests * cost;
+            });
+        }
+    }
+}
+
+/// Counts a refusal by a cluster's budget. Returns how many there were within about a minute.
+fn refused_of_late(memory: &mut Memory, id: u64, now: Time) -> f32 {
+    memory.change_budget(id, now, |budget| budget.refused.add(1.0));
+    memory.budgets().get(id).map_or(0.0, |budget| budget.refused.per_minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Kind;
+    use ahash::RandomState;
+    use proptest::prelude::*;
+
+    const START: Time = Time(1_700_000_000_000_000_000);
+    const RATE: Rate = Rate { requests_per_minute: 30.0, least_per_minute: 7.5, burst: 5.0 };
+    const THROTTLE: Throttle = Throttle {
+        caller: RATE,
+        form: Rate { requests_per_minute: 60.0, least_per_minute: 60.0, burst: 60.0 },
+        form_at: Score::ZERO,
+        cluster: Rate { requests_per_minute: 10.0, least_per_minute: 1.0, burst: 10.0 },
+        manner_factor: 4.0,
+        reserved_share: 0.2,
+        tokens_per_request: 1_000.0,
+        longest_wait: 60.0,
+    };
+
+    /// Callers of a cluster, and a clock.
+    struct Bench {
+        memory: Memory,
+        throttle: Throttle,
+        draw: Draw,
+        now: Time,
+    }
+
+    fn cluster(id: u64, tightness: f32) -> ClusterDraw {
+        ClusterDraw { id, tightness, factor: 1.0, elsewhere: 1.0 }
+    }
+
+    impl Bench {
+        fn new(tightness: f32, clusters: &[ClusterDraw]) -> Self {
+            let mut draw = Draw {
+                subject: Kind::Credential.with(1),
+                holder: Holder::Caller,
+                tightness,
+                tokens: 0.0,
+                elsewhere: 1.0,
+                is_trusted: false,
+                clusters: [None; MOST_CLUSTERS],
+            };
+            for (place, cluster) in draw.clusters.iter_mut().zip(clusters) {
+                *place = Some(*cluster);
+            }
+            let memory = Memory::new(512, RandomState::with_seeds(1, 2, 3, 4));
+            Self { memory, throttle: THROTTLE, draw, now: START }
+        }
+
+        /// The answer to a request of that caller so much later.
+        fn ask_as(&mut self, caller: u64, seconds_later: f64) -> Admission {
+            self.now = self.now.plus_seconds(seconds_later);
+            self.draw.subject = Kind::Credential.with(caller);
+            let now = self.now;
+            // The engine notes every request with its caller first.
+            self.memory.change_actor(caller, now, |_| {});
+            self.throttle.draw(&mut self.memory, &self.draw, now)
+        }
+
+        fn ask(&mut self, seconds_later: f64) -> Option<u32> {
+            self.ask_as(1, seconds_later).wait()
+        }
+
+        fn admitted(&mut self, every_seconds: f64, requests: u64, callers: u64) -> usize {
+            (0..requests).filter(|number| self.ask_as(number % callers, every_seconds).refused.is_none()).count()
+        }
+    }
+
+    fn admitted(tightness: f32, every_seconds: f64, requests: u64) -> usize {
+        Bench::new(tightness, &[]).admitted(every_seconds, requests, 1)
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        assert_eq!(admitted(0.0, 0.0, 100), 5);
+        // One a second for a minute against 30 a minute: the burst, and one every two seconds.
+        assert_eq!(admitted(0.0, 1.0, 60), 5 + 30);
+        assert_eq!(admitted(0.0, 2.0, 100), 100);
+    }
+
+    #[test]
+    fn more_evidence_holds_tighter() {
+        assert!(admitted(1.0, 1.0, 61) < admitted(0.5, 1.0, 61));
+        assert!(admitted(0.5, 1.0, 61) < admitted(0.0, 1.0, 61));
+    }
+
+    #[test]
+    fn evidence_that_grows_lets_nobody_in_who_was_held_before() {
+        let mut bench = Bench::new(0.0, &[]);
+        while bench.ask(0.0).is_none() {}
+        for step in 1..=20 {
+            bench.draw.tightness = step as f32 / 20.0;
+            assert!(bench.ask(0.0).is_some(), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_rate_below_the_longest_wait_still_holds() {
+        let mut bench = Bench::new(0.0, &[]);
+        bench.throttle.caller = Rate { requests_per_minute: 1.0, least_per_minute: 1.0, burst: 2.0 };
+        bench.throttle.longest_wait = 10.0;
+        assert_eq!([0.0; 4].map(|later| bench.ask(later)), [None, None, Some(10), Some(10)]);
+    }
+
+    #[test]
+    fn long_answers_cost_a_caller_more() {
+        let mut bench = Bench::new(0.0, &[]);
+        bench.draw.tokens = 3_000.0;
+        // Each takes three intervals of two seconds.
+        assert_eq!(bench.admitted(2.0, 60, 1), 4 - 1 + 20 - 1);
+    }
+
+    #[test]
+    fn a_cluster_has_one_budget_however_many_keys_it_has() {
+        let one = Bench::new(0.0, &[cluster(7, 1.0)]).admitted(1.0, 600, 1);
+        let many = Bench::new(0.0, &[cluster(7, 1.0)]).admitted(1.0, 600, 600);
+        assert_eq!(one, many);
+        // Four fifths of one a minute, for ten minutes, and the first.
+        assert_eq!(many, 9);
+    }
+
+    #[test]
+    fn all_budgets_have_to_admit_and_a_refusal_charges_none() {
+        let (mut bench, loose, tight) = (Bench::new(0.0, &[]), cluster(7, 0.0), cluster(8, 1.0));
+        bench.draw.clusters = [Some(loose), Some(tight), None, None, None, None];
+        assert_eq!(bench.ask_as(1, 0.0).refused, None);
+        for caller in 2..40 {
+            assert!(matches!(bench.ask_as(caller, 0.0).refused, Some((_, Holder::Cluster))));
+            assert_eq!(bench.memory.actors().get(caller).unwrap().backlog, Backlog::default());
+        }
+        // Of the loose one only the request was taken that the other admitted.
+        let [open, _] = bench.memory.budgets().get(7).unwrap().backlogs(bench.now);
+        assert!((open - 7.5).abs() < 1e-3, "{open}");
+    }
+
+    #[test]
+    fn a_campaign_that_rotates_one_thing_is_held_by_another() {
+        let mut bench = Bench::new(0.0, &[]);
+        let mut passed = 0;
+        for turn in 0..600 {
+            let (template, manner) = (cluster(100 + turn % 50, 1.0), cluster(7, 1.0));
+            bench.draw.clusters = [Some(template), None, None, None, None, Some(manner)];
+            passed += usize::from(bench.ask_as(turn, 1.0).refused.is_none());
+        }
+        assert_eq!(passed, 9);
+    }
+
+    #[test]
+    fn the_reserve_serves_members_with_a_history_and_nobody_else() {
+        let mut bench = Bench::new(0.0, &[cluster(7, 1.0)]);
+        while bench.ask_as(1, 0.0).refused.is_none() {}
+        assert!(bench.ask_as(2, 0.0).refused.is_some(), "a newcomer");
+        bench.draw.is_trusted = true;
+        assert_eq!(bench.ask_as(3, 0.0).refused, None);
+        assert!(bench.ask_as(4, 0.0).refused.is_some(), "the reserve is a budget too");
+    }
+
+    #[test]
+    fn an_answer_costs_its_cluster_as_many_requests_as_it_has_tokens_for() {
+        let mut bench = Bench::new(0.0, &[cluster(7, 0.0)]);
+        let admission = bench.ask_as(1, 0.0);
+        let backlog = |bench: &Bench| bench.memory.budgets().get(7).unwrap().backlogs(bench.now)[0];
+        for (tokens, requests) in [(10, 1.0), (1_000, 1.0), (4_000, 4.0)] {
+            bench.throttle.answered(&mut bench.memory, &admission.charge, tokens, bench.now);
+            assert!((backlog(&bench) - 7.5 * requests).abs() < 1e-3, "{tokens}: {}", backlog(&bench));
+        }
+    }
+
+    #[test]
+    fn what_the_fleet_sees_elsewhere_counts_here() {
+        let passed = |elsewhere| {
+            let cluster = ClusterDraw { elsewhere, ..cluster(7, 1.0) };
+            Bench::new(0.0, &[cluster]).admitted(1.0, 600, 600)
+        };
+        assert_eq!((passed(1.0), passed(4.0)), (9, 3));
+    }
+
+    #[test]
+    fn those_who_wait_for_one_budget_come_back_apart() {
+        let mut bench = Bench::new(0.0, &[cluster(7, 0.9)]);
+        let waits: Vec<u32> = (0..200).filter_map(|caller| bench.ask_as(caller, 0.0).wait()).collect();
+        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        assert!(*most <= 60 && most - least > 20, "{least} to {most}");
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_waits_as_told_is_let_in(tightness in 0.0f32..1.0, impatience in 1usize..20, tokens in 0f32..900.0) {
+            let mut bench = Bench::new(tightness, &[]);
+            bench.draw.tokens = tokens;
+            for _ in 0..50 {
+                for _ in 0..impatience {
+                    if let Some(wait) = bench.ask(0.0) {
+                        prop_assert_eq!(bench.ask(wait.into()), None);
+                    }
+                }
+            }
+        }
+    }
+}

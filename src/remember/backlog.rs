@@ -1,0 +1,22 @@
+//! Backlog: what a budget still has to work off.
+
+use super::decay::Elapsed;
+use super::merge::Merge;
+
+/// Seconds that requests are ahead of the rate of their budget: the level of GCRA's leaky bucket (ITU-T I.371), which falls by a second a
+/// second.
+///
+/// Merges by addition, so that several workers hold a caller or a cluster to one rate. What each has added leaks on each side while it
+/// is on its way: workers that share a budget let through more by what leaks in the time between two exchanges, and no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Backlog(pub f32);
+
+impl Merge for Backlog {
+    fn age(&mut self, elapsed: &Elapsed) {
+        self.0 = (self.0 - elapsed.seconds as f32).max(0.0);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.0 += other.0;
+    }
+}

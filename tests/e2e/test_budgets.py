@@ -1,0 +1,91 @@
+"""One hand has one budget, however many keys it moves: the default policy, enforcing, in real hosts."""
+
+import time
+
+import pytest
+from conftest import not_fastly
+from test_fleet import Fleet, fleet, post  # noqa: F401 (a fixture)
+from test_workers import EVOLVE, ask
+
+ENFORCE = {"mode": "enforce", "access_log": "all"}
+KEYS = 40
+# What any SDK of one version sends, the campaign's and the neighbours'.
+SOFTWARE = {"user-agent": "OpenAI/Python 1.99.9", "x-stainless-lang": "python", "x-stainless-package-version": "1.99.9",
+            "x-stainless-runtime": "CPython", "x-stainless-async": "false"}
+OTHER_TOOL = {"user-agent": "acme-notebook/4.2"}
+
+
+def conversation(turn: int, system: str | None) -> dict:
+    """A person's third message."""
+    said = [{"role": "user", "content": f"what is a good name for cat number {turn}?"}, {"role": "assistant", "content": "Minka."},
+            {"role": "user", "content": f"and for its brother, who is {turn % 17} years old and sleeps all day?"}]
+    return {"model": "m", "messages": ([{"role": "system", "content": system}] if system else []) + said}
+
+
+class Campaign:
+    """Keys that share a prompt and software, an honest neighbour with that software, and an honest user of the prompt with other software."""
+
+    def __init__(self, send):
+        self.send, self.turn = send, 0
+        self.neighbours: list[int] = []
+
+    def round(self) -> int:
+        """A request with each key; returns how many were answered."""
+        passed = 0
+        for key in range(KEYS):
+            self.turn += 1
+            passed += self.send(f"sk-campaign-{key}", ask(self.turn), SOFTWARE) == 200
+        self.neighbours.append(self.send("sk-neighbour", conversation(self.turn, None), SOFTWARE))
+        self.neighbours.append(self.send("sk-tool-user", conversation(self.turn, EVOLVE), OTHER_TOOL))
+        return passed
+
+    def until_found(self) -> None:
+        for _ in range(12):
+            if self.round() < KEYS:
+                return
+        pytest.fail("the campaign is not found")
+
+
+def held(campaign: Campaign, rounds: int = 8) -> int:
+    """What passes of so many more rounds."""
+    return sum(campaign.round() for _ in range(rounds))
+
+
+@not_fastly("Viceroy ends sandboxes, and with them what they remember, after six requests")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_of_forty_keys_has_one_budget_and_its_neighbours_are_served(gateway, workers):
+    gate = gateway(ENFORCE, workers=workers)
+    clients = [gate.http(timeout=10) for _ in range(8)]
+
+    def send(key: str, body: dict, headers: dict) -> int:
+        client = clients[hash((key, len(campaign.neighbours))) % len(clients)]
+        return client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"} | headers).status_code
+
+    campaign = Campaign(send)
+    campaign.until_found()
+    # What workers know of each other is half a second old at most: then all have found it.
+    time.sleep(0.6)
+    campaign.round()
+    passed = held(campaign)
+    # A burst for each worker at the rate where the evidence begins, and what one interval between exchanges lets through.
+    assert passed <= 10 * workers + 2, f"{passed} of {8 * KEYS}"
+    assert set(campaign.neighbours) == {200}
+    time.sleep(0.6)
+    clusters = {entry["suspected_cluster"] for entry in gate.access_log() if entry["status"] in (403, 429)}
+    assert len(clusters) <= 2 and all(cluster.startswith(("template:", "client:")) for cluster in clusters), clusters
+
+
+def test_two_envoys_of_a_fleet_hold_a_cluster_to_about_one_budget(fleet):  # noqa: F811
+    started = fleet()
+    edges = [started.edge(policy=ENFORCE) for _ in range(2)]
+
+    def send(key: str, body: dict, headers: dict) -> int:
+        return post(edges[campaign.turn % 2], key, body, headers=headers).status_code
+
+    campaign = Campaign(send)
+    campaign.until_found()
+    time.sleep(1.0)
+    campaign.round()
+    passed = held(campaign)
+    assert passed <= 2 * 10 + 4, f"{passed} of {8 * KEYS}"
+    assert set(campaign.neighbours) == {200}
