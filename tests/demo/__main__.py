@@ -7,12 +7,15 @@
 """
 
 import argparse
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +23,9 @@ from demo.gateway import BASE
 from demo.hosts import ENVOY, MODEL, SUSPECTS, WORKERD, Host
 from demo.people import HONEST, Client
 from harness import certificates
+from harness.dialects import answer
 from harness.envoy import ROOT, SECRET, require_module
-from harness.origin import Origin
+from harness.origin import Origin, Received
 from harness.ports import is_taken
 from harness.process import Failed
 
@@ -102,7 +106,18 @@ def run_clients(folder: Path) -> list[str]:
 ORDER = ["-", "pass", "tag", "advise", "throttle", "reroute", "reject"]
 
 
-def summary(log: list[dict]) -> list[list[str]]:
+def tokens_taken(received: list[Received]) -> Counter[str]:
+    """Output tokens that the models gave each key."""
+    taken = Counter()
+    for request in received:
+        key = (request.header("authorization") or "").removeprefix("Bearer ") or request.header("x-api-key")
+        with contextlib.suppress(ValueError):
+            asked = json.loads(request.body or b"{}")
+            taken[key] += answer(asked).output_tokens * (asked.get("n") or 1)
+    return taken
+
+
+def summary(log: list[dict], taken: Counter[str]) -> list[list[str]]:
     rows = []
     for client in [*HONEST, *HARVESTERS]:
         subject = hashed(client.key)
@@ -111,7 +126,7 @@ def summary(log: list[dict]) -> list[list[str]]:
         worst = max(mine, key=lambda entry: int(entry["score"] or 0), default=None)
         strongest = max((entry["action"] for entry in mine), key=ORDER.index, default="-")
         reasons = (worst["reasons"] or "-").replace(",", ", ") if worst and int(worst["score"]) >= 40 else "-"
-        rows.append([client.name, str(len(mine)), worst["score"] if worst else "-", strongest, str(stopped), reasons])
+        rows.append([client.name, str(len(mine)), worst["score"] if worst else "-", strongest, str(stopped), f"{taken[client.key]:,}", reasons])
     return rows
 
 
@@ -120,7 +135,7 @@ def is_stopped(row: list[str]) -> bool:
 
 
 def show(rows: list[list[str]]) -> None:
-    header = ["client", "requests", "highest score", "strongest action", "stopped", "top reasons (log-odds)"]
+    header = ["client", "requests", "highest score", "strongest action", "stopped", "tokens taken", "top reasons (log-odds)"]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     colour = sys.stdout.isatty()
     for index, row in enumerate([header, ["-" * width for width in widths], *rows]):
@@ -150,7 +165,7 @@ def demo(host: Host) -> int:
         print(f"{host.name} listens on {BASE} with the filter. For {SECONDS} s people chat, jobs work, and pipelines harvest.")
         errors = run_clients(host.folder)
         time.sleep(1.5)
-        rows = summary(gateway.access_log())
+        rows = summary(gateway.access_log(), tokens_taken(model.received + suspects.received))
     print()
     show(rows)
     for error in errors:

@@ -213,8 +213,13 @@ fn place(
 /// What a request inherits from its clusters, and how much of a suspicion it inherits by each link: whole by a prompt, less
 /// by what honest callers may share with a cluster by chance. It is not fitted: a fit would give it as much as other evidence
 /// leaves over, and there has to be enough of it for members of whom nothing else is known.
-const INHERITED: [(&str, f32); 4] =
-    [("shares_template", 1.0), ("shares_manner", 0.8), ("shares_network", 0.4), ("shares_client", 0.2)];
+const INHERITED: [(&str, f32); 5] = [
+    ("shares_template_client", 1.0),
+    ("shares_prompt", 1.0),
+    ("shares_manner", 0.8),
+    ("shares_network", 0.4),
+    ("shares_client", 0.2),
+];
 
 /// Log-odds to which a cluster of which there is no doubt lifts a member that nothing else speaks against: 55 to 1.
 const CERTAIN_MEMBER: f32 = 4.0;
