@@ -6,7 +6,7 @@
 //! however many keys it moves, and rotating one thing that they share gains nothing while they share another. Requests and output tokens
 //! both count: an answer costs as many requests as it has times `tokens_per_request`.
 //!
-//! Of a cluster's budget a share is reserved for members with a history of their own and little evidence of their own. Newcomers never draw
+//! A share of a cluster's budget is reserved for members with a history of their own and little evidence of their own. Newcomers never draw
 //! from it, so that replacing accounts gains nothing.
 
 use crate::judge::Score;
@@ -28,7 +28,7 @@ pub struct Rate {
     pub burst: f64,
 }
 
-/// What sums of intervals may be off by, as a share of one: a float holds seven digits, and a burst a hundred intervals.
+/// Tolerates rounding in sums of intervals, as a share of one interval: a float holds seven digits, and a burst a hundred intervals.
 const ROUNDING: f64 = 1e-3;
 
 impl Rate {
@@ -39,7 +39,7 @@ impl Rate {
         60.0 / (self.requests_per_minute * f64::from((tightness.clamp(0.0, 1.0) * ratio.ln()).exp()))
     }
 
-    /// Whole intervals apart, or how many seconds a request comes too early for a backlog.
+    /// Admits a request at a backlog, in seconds, or returns the seconds by which it comes too early.
     ///
     /// The bucket holds a burst of the loosest intervals, so that evidence that grows never lets more through; up to half an interval
     /// may be missing, so that a little more evidence costs nobody a request of the burst.
@@ -55,7 +55,7 @@ impl Rate {
 pub struct Throttle {
     /// A throttled caller's.
     pub caller: Rate,
-    /// That of a caller who is tagged for form alone.
+    /// The rate of a caller who is tagged for form alone.
     pub form: Rate,
     /// The score, of a caller's own evidence, from which on that budget holds it.
     pub form_at: Score,
@@ -71,12 +71,12 @@ pub struct Throttle {
     pub longest_wait: f64,
 }
 
-/// Whose budget a request draws from.
+/// The holder of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// A throttled caller's own.
     Caller,
-    /// That of a caller who is tagged for form alone.
+    /// A caller who is tagged for form alone.
     Form,
     /// A cluster's.
     Cluster,
@@ -95,7 +95,7 @@ pub struct ClusterDraw {
     pub elsewhere: f32,
 }
 
-/// What a request draws from.
+/// Lists the budgets that a request draws from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
     /// The caller.
@@ -114,17 +114,17 @@ pub struct Draw {
     pub clusters: [Option<ClusterDraw>; MOST_CLUSTERS],
 }
 
-/// What an admitted request was charged to, so that its answer is charged to the same.
+/// Records the cluster budgets that an admitted request was charged to, so that its answer is charged to the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Charge {
-    /// Of each cluster its group's hash, what a request costs, in seconds, and whether it came from the reserve.
+    /// Each cluster's group by hash, the cost of a request in seconds, and whether the reserve paid it.
     clusters: [Option<(u64, f32, bool)>; MOST_CLUSTERS],
 }
 
-/// What came of a draw.
+/// The result of drawing from budgets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Admission {
-    /// Whole seconds to wait, where a budget is used up, and whose that is.
+    /// The wait in whole seconds and the holder of the budget that refused the request; `None` if it was admitted.
     pub refused: Option<(u32, Holder)>,
     /// What it was charged to.
     pub charge: Charge,
@@ -225,8 +225,7 @@ impl Charge {
 
 /// Counts a refusal by a cluster's budget. Returns how many there were within about a minute.
 fn refused_of_late(memory: &mut Memory, id: u64, now: Time) -> f32 {
-    memory.change_budget(id, now, |budget| budget.refused.add(1.0));
-    memory.budgets().get(id).map_or(0.0, |budget| budget.refused.per_minute())
+    memory.change_budget(id, now, |budget| budget.refused.add(1.0)).refused.per_minute()
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ struct Reading {
 /// A request that was judged and sent on to the origin.
 struct SentOn {
     subject: Principal,
-    /// What it was charged to.
+    /// The cluster budgets that it was charged to.
     charge: Charge,
     /// When it was judged.
     at: Time,

@@ -231,9 +231,9 @@ impl Memory {
     }
 
     /// Changes the budget of a cluster, by its group's hash, as [`Memory::change_actor`] does.
-    pub fn change_budget(&mut self, id: u64, now: Time, with: impl Fn(&mut Budget)) {
+    pub fn change_budget(&mut self, id: u64, now: Time, with: impl Fn(&mut Budget)) -> &Budget {
         let news = self.news.as_mut().map(|news| (&mut news.budgets, &mut news.lost));
-        change(&mut self.budgets, news, id, now, with);
+        change(&mut self.budgets, news, id, now, with)
     }
 
     /// Notes a suspect's request with something that it was seen with.

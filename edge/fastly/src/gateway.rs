@@ -49,7 +49,7 @@ enum Step {
 /// A request that was judged and goes on.
 struct Judged {
     verdict: Verdict,
-    /// What it was charged to.
+    /// The cluster budgets that it was charged to.
     charge: Charge,
     dialect: &'static Dialect,
     /// Bytes of its prompt, as far as they were read.

@@ -190,8 +190,8 @@ impl Simulation {
         Time(u64::saturating_add(start, request.at))
     }
 
-    /// Runs the scenario from its start to its end, closed-loop: `each` sees every exchange in the order of time, and has to say how it was
-    /// answered before the next event is drawn.
+    /// Runs the scenario from its start to its end, closed-loop: `each` sees every exchange in the order of time, and says how it was
+    /// answered before the next event is drawn; a request of which it says nothing is served.
     pub fn run(&self, policy: &Policy, each: impl FnMut(Exchange<'_>, &mut Answering<'_>)) -> Result<()> {
         self.run_as(&self.scenario, policy, each)
     }
