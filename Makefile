@@ -112,7 +112,7 @@ webdis:
 	@command -v webdis >/dev/null || tests/install-debian.sh "webdis is missing (https://github.com/nicolasff/webdis)" webdis
 
 e2e: webdis $(WASM) edge $(ABI) $(SCAN) target/faulty/scarecrow.wasm target/release/scarecrow $(VENV)/installed
-	@$(PYTHON) -m pytest -q -n 3 -p no:cacheprovider tests/e2e # cases mostly wait, so three at a time suit two cores
+	@$(PYTHON) -m pytest -q -n 3 --instafail --timeout 240 --session-timeout 2400 -p no:cacheprovider tests/e2e # cases mostly wait, so three at a time suit two cores
 
 test-fastly: edge/fastly/bin/main.wasm target/viceroy/bin/viceroy $(WASM) target/release/scarecrow $(VENV)/installed ## Run the end-to-end cases in Viceroy, Fastly's runtime (builds it first)
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e --fastly

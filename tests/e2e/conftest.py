@@ -88,12 +88,12 @@ class Gateway:
     def openai(self, key="sk-test", **options):
         import openai
 
-        return openai.OpenAI(base_url=f"{self.base}/v1", api_key=key, max_retries=0, **options)
+        return openai.OpenAI(base_url=f"{self.base}/v1", api_key=key, **{"max_retries": 0, "timeout": 30} | options)
 
     def anthropic(self, key="sk-test", **options):
         import anthropic
 
-        return anthropic.Anthropic(base_url=self.base, api_key=key, max_retries=0, **options)
+        return anthropic.Anthropic(base_url=self.base, api_key=key, **{"max_retries": 0, "timeout": 30} | options)
 
     def http(self, **options):
         """A client; of several isolates each next one is another's."""

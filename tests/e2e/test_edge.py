@@ -142,7 +142,7 @@ def test_large_uploads_take_no_memory(gateway):
                 most.append(gate.workerd.resident())
                 time.sleep(0.05)
 
-        watcher = threading.Thread(target=watch)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         for content in (body, iter([body[at : at + 100_000] for at in range(0, len(body), 100_000)])):
             answer = client.post("/v1/chat/completions", content=content, headers={"content-type": "application/json"})

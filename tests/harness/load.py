@@ -29,7 +29,7 @@ class Load:
         self.base, self.options = base, options
         self.calls: list[Call] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(connections)]
+        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(connections)]
 
     @property
     def statuses(self) -> list[int]:
