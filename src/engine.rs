@@ -7,7 +7,7 @@ use crate::act::budgets::{ClusterDraw, Draw, MOST_CLUSTERS};
 use crate::act::{Admission, Charge, Holder};
 use crate::config::{Exemption, Policy};
 use crate::judge::Match;
-use crate::judge::cluster::CERTAIN;
+use crate::judge::cluster::{CERTAIN, Standing};
 use crate::judge::evidence::{grounds, supported_history};
 use crate::judge::verdict::Indicated;
 use crate::judge::{
@@ -19,13 +19,14 @@ use crate::observe::{
 };
 use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::ESTABLISHED;
-use crate::remember::{Actor, Fleet, Group, Member, Memory, Sight, Suspicion, TableEvents, Tie, Time};
+use crate::remember::{Actor, Fleet, Group, Member, Memory, Refusals, Sight, Suspicion, TableEvents, Tie, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
     memory: Memory,
     watch: Watch,
     fleet: Fleet,
+    refusals: Refusals,
 }
 
 /// What came of a request.
@@ -102,6 +103,7 @@ impl Engine {
             memory: Memory::new(principals, hasher.clone()),
             watch: Watch::new(hasher.clone()),
             fleet: Fleet::new(hasher),
+            refusals: Refusals::default(),
         }
     }
 
@@ -116,8 +118,9 @@ impl Engine {
         let conversation = observation.conversation.as_deref();
         let offers_same_tools = conversation.zip(before).is_some_and(|(asked, actor)| actor.has_offered(asked));
         let network = observation.network.map(|network| network.id);
-        // A retry comes because of a refusal: it says nothing new of how callers ask.
-        let is_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked));
+        // A retry comes because of a refusal, by the same key or by another: it says nothing new of how callers ask.
+        let is_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked))
+            || conversation.is_some_and(|asked| self.refusals.has(asked, now));
         let opens = opens(observation) && !is_retry;
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
             actor.request(now, sight, opens, network, observation.client_principal.id);
@@ -160,7 +163,7 @@ impl Engine {
             let Some(crowd) = self.fleet.group(id, stale_after, now) else { continue };
             if let Some(log_odds) = cluster::crowd_log_odds(link, &crowd, &policy.model) {
                 let cluster = Cluster { link, group: &crowd.group, members: crowd.members };
-                whole.get_or_insert(inherited).raise(&cluster, log_odds, actor.openings.sum());
+                whole.get_or_insert(inherited).raise(&cluster, log_odds, standing(actor));
                 if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
                     let here = suspected.map_or(1.0, |here| here.requests);
                     *suspected = Some(Suspected {
@@ -332,6 +335,7 @@ impl Engine {
         let weights = &policy.model.clusters;
         let mut surroundings = Surroundings::default();
         let groups = shared(observation);
+        let standing = standing(actor);
         // The first part of the prompt that several share.
         let mut part = None;
         for link in Link::ALL {
@@ -364,7 +368,7 @@ impl Engine {
             }
             // Strangers alone say nothing of a cluster, neither for it nor against it: a campaign that replaces its accounts goes on. A retry
             // says again what is known: one that waits goes on too.
-            let above = match (member.is_retry, cluster.known() > 0.0) {
+            let above = match (member.is_retry, cluster.is_known()) {
                 (true, _) => Some(group.evidence.log_odds()),
                 (false, true) => Some(policy.model.cluster_contributions(&cluster).iter().sum::<f32>()),
                 (false, false) => None,
@@ -376,7 +380,7 @@ impl Engine {
                 None => &group,
             };
             let log_odds = weights.bias + group.evidence.log_odds();
-            surroundings.inherited.add(&Cluster { group, ..cluster }, log_odds, actor.openings.sum());
+            surroundings.inherited.add(&Cluster { group, ..cluster }, log_odds, standing);
             if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
                 *suspected = Some(Suspected { id, log_odds, requests: group.requests.sum(), elsewhere: 1.0 });
             }
@@ -408,7 +412,7 @@ impl Engine {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                surroundings.inherited.add(&Cluster::new(link, group), log_odds, actor.openings.sum());
+                surroundings.inherited.add(&Cluster::new(link, group), log_odds, standing(actor));
             }
         }
         let facts = facts(observation, actor, &surroundings, now);
@@ -424,7 +428,8 @@ impl Engine {
     /// Notes that the request of this subject that was just judged was refused. How a throttled caller takes a 429 says something of it. Where
     /// a cluster's budget is used up, or that for form, it says nothing: the others who use the same key were told of no wait.
     pub fn refused(&mut self, subject: Principal, admission: &Admission, now: Time) {
-        self.memory.change_actor(subject.id, now, Actor::refuse);
+        let question = self.memory.change_actor(subject.id, now, Actor::refuse).question_refused();
+        self.refusals.note(question, now);
         if let Some((wait, Holder::Caller)) = admission.refused {
             self.asked_to_wait(subject, wait.into(), now);
         }
@@ -523,6 +528,12 @@ fn set_template_client(groups: &mut Shared, observation: &Observation, is_severa
     if let Some((slot, (_, part))) = groups.get_mut(Link::TemplateClient as usize).zip(part) {
         *slot = Some(template_client(part, observation.client_principal.id));
     }
+}
+
+/// What an actor's groups have to know of it.
+fn standing(actor: &Actor) -> Standing {
+    let of_clusters = actor.suspicion.actionable_log_odds() - actor.suspicion.own_log_odds();
+    Standing { openings: actor.openings.sum(), was_in_cluster: of_clusters >= AT_ONCE }
 }
 
 /// Whether an actor has been known for long enough to be established.

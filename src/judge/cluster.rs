@@ -30,31 +30,31 @@ impl<'a> Cluster<'a> {
     }
 
     /// How far what the requests are like says something of every member: whole while members are alike in load (a variance of
-    /// the logarithms up to a half) and every other one of the last questions came from a member who is known; nothing from a
-    /// variance of 1 on, or when one in ten did. One pipeline in an office must not speak for its neighbours, nor a few
-    /// customers for a crowd.
+    /// the logarithms up to a half), nothing from a variance of 1 on. One pipeline in an office must not speak for its neighbours.
     #[must_use]
     pub fn likeness(&self) -> f32 {
-        self.variances().map_or(0.0, |(rates, _)| (2.0 - 2.0 * rates).clamp(0.0, 1.0)) * self.known()
+        self.variances().map_or(0.0, |(rates, _)| (2.0 - 2.0 * rates).clamp(0.0, 1.0))
     }
 
-    /// How far members are known, 0 to 1.
+    /// Whether enough members are known to judge them: seven in ten of the last questions came from such; eight, where only options are
+    /// shared. A few customers must not speak for a crowd, and whoever has just come seems as alike as can be.
     #[must_use]
-    pub fn known(&self) -> f32 {
-        (2.5 * self.group.likeness.known() - 0.25).clamp(0.0, 1.0)
+    pub fn is_known(&self) -> bool {
+        let enough = if self.link == Link::Manner { KNOWN_BY_MANNER } else { KNOWN };
+        self.group.likeness.known() >= enough
     }
 
-    /// How far it speaks for a member who began so many questions, 0 to 1: wholly for one who is known. For others as far as
+    /// How far it speaks for a member, 0 to 1: wholly for one who is known. For strangers as far as
     /// nearly all are known who use what is shared, as in a campaign that replaces banned accounts: where crowds use it now
-    /// and then, a few alike among them say nothing of the crowd. A prompt with a client that one hand has moved beyond doubt speaks for
+    /// and then, a few alike among them say nothing of the crowd. A prompt that one hand has moved beyond doubt speaks for
     /// all who come after: whoever else uses it is established, and counted as that.
-    fn speaks_for(&self, openings: f32, log_odds: f32) -> f32 {
-        if openings >= ENOUGH {
+    fn speaks_for(&self, member: Standing, log_odds: f32) -> f32 {
+        if member.openings >= ENOUGH || member.was_in_cluster {
             return 1.0;
         }
         let among_strangers = ((self.group.likeness.known() - 0.8) / 0.15).clamp(0.0, 1.0);
-        let is_proven = if self.link == Link::TemplateClient { 2.0 * log_odds / CERTAIN - 1.0 } else { 0.0 };
-        among_strangers.max(is_proven.clamp(0.0, 1.0))
+        let is_by_prompt = self.link == Link::TemplateClient || self.link.is_template();
+        among_strangers.max(if is_by_prompt { certainty(self.link, log_odds) } else { 0.0 })
     }
 
     /// How far what is shared is also used by established callers, 0 to 1: wholly if one request in fifty is theirs. Then one hand may move
@@ -76,11 +76,24 @@ pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
 /// requests are by such; a campaign would have to send fifty times as many to hide them.
 const CONTESTED: f32 = 0.02;
 
+/// The shares of the last questions from which on members are known well enough to be judged.
+const KNOWN: f32 = 0.7;
+const KNOWN_BY_MANNER: f32 = 0.8;
+
+/// What is known of a member, for what its groups say of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// The questions that it began, within about a day and a half.
+    pub openings: f32,
+    /// It was found in a cluster before. Who waits for a budget asks little, and is no stranger for that.
+    pub was_in_cluster: bool,
+}
+
 /// Fewer members than this are no cluster: a team, a company's few keys.
 pub const FEWEST: f32 = 8.0;
 
 /// How many features clusters have.
-pub const COUNT: usize = 14;
+pub const COUNT: usize = 15;
 
 const fn is_link(name: &'static str, doc: &'static str, read: fn(&Cluster<'_>) -> f32) -> ClusterFeature {
     Feature { name, evidence: Kind::Coordination, doc: documentation(doc), is_specific: false, read }
@@ -96,13 +109,13 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         read: |c| log_scale(c.members, FEWEST, 800.0),
     },
     Feature {
-        name: "equal_load",
+        name: "even_load",
         evidence: Kind::Coordination,
         doc: documentation(
-            "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of 1 on, which customers exceed. Members who ask once or twice a day do not count.",
+            "How equal the members are in questions per day: 1 if equal, 0 from a variance of the logarithms of a half on, which customers exceed. Members who ask once or twice a day do not count.",
         ),
         is_specific: false,
-        read: |c| c.variances().map_or(0.0, |(rates, _)| (1.0 - rates).max(0.0)),
+        read: |c| c.variances().map_or(0.0, |(rates, _)| (1.0 - 2.0 * rates).max(0.0)),
     },
     Feature {
         name: "equal_pace",
@@ -178,6 +191,9 @@ pub const CLUSTER_FEATURES: [ClusterFeature; COUNT] = [
         is_specific: false,
         read: |c| log_scale(c.group.output.sum() / c.group.input.sum().max(1.0), 0.25, 8.0),
     },
+    is_link("by_template_client", "What is shared is a part of a prompt with a client profile.", |c| {
+        flag(c.link == Link::TemplateClient)
+    }),
     is_link("by_manner", "What is shared is a client profile with its options.", |c| flag(c.link == Link::Manner)),
     is_link("by_client", "What is shared is a client profile.", |c| flag(c.link == Link::Client)),
     is_link("by_network", "What is shared is a network.", |c| flag(c.link == Link::Network)),
@@ -201,18 +217,18 @@ pub struct Inherited {
 /// Log-odds at which a suspicion counts whole: 55 to 1.
 pub const CERTAIN: f32 = 4.0;
 
-/// How far a suspicion counts, 0 to 1. What many share besides is taken for one hand's only from twice as much evidence on: in the first
-/// hours of a memory a few honest members may seem alike.
+/// How far a suspicion counts, 0 to 1: from log-odds of 2 on. What is shared by a prompt with a client has 1 less to overcome, as its client
+/// cannot speak against it once more.
 fn certainty(link: Link, log_odds: f32) -> f32 {
-    let from = if link == Link::TemplateClient { 0.0 } else { CERTAIN / 2.0 };
-    ((log_odds - from) / (CERTAIN - from)).clamp(0.0, 1.0)
+    let less = if link == Link::TemplateClient { 1.0 } else { 0.0 };
+    ((log_odds + less - CERTAIN / 2.0) / (CERTAIN / 2.0)).clamp(0.0, 1.0)
 }
 
 impl Inherited {
-    /// Adds what is found of a cluster, log-odds that one hand moves it, for a member who began so many questions.
-    pub fn add(&mut self, cluster: &Cluster<'_>, log_odds: f32, openings: f32) {
+    /// Adds what is found of a cluster, log-odds that one hand moves it, for one of its members.
+    pub fn add(&mut self, cluster: &Cluster<'_>, log_odds: f32, member: Standing) {
         if let Some(suspicion) = self.suspicion.get_mut(cluster.link as usize) {
-            *suspicion = certainty(cluster.link, log_odds) * cluster.speaks_for(openings, log_odds);
+            *suspicion = certainty(cluster.link, log_odds) * cluster.speaks_for(member, log_odds);
         }
         if cluster.link == Link::TemplateClient {
             self.uncontested = 1.0 - cluster.contested();
@@ -220,9 +236,9 @@ impl Inherited {
     }
 
     /// Adds what the fleet finds of a cluster, where that is more than what was found of it here.
-    pub fn raise(&mut self, cluster: &Cluster<'_>, log_odds: f32, openings: f32) {
+    pub fn raise(&mut self, cluster: &Cluster<'_>, log_odds: f32, member: Standing) {
         let mut others = Self::default();
-        others.add(cluster, log_odds, openings);
+        others.add(cluster, log_odds, member);
         for (suspicion, more) in self.suspicion.iter_mut().zip(others.suspicion) {
             *suspicion = suspicion.max(more);
         }
@@ -265,7 +281,7 @@ pub fn log_odds(group: &Group, weights: &Weights<COUNT>) -> Option<f32> {
 pub fn crowd_log_odds(link: Link, crowd: &Crowd, model: &Model) -> Option<f32> {
     let Crowd { group, members } = crowd;
     let cluster = Cluster { link, group, members: *members };
-    (*members >= FEWEST).then(|| {
+    (*members >= FEWEST && cluster.is_known()).then(|| {
         let above: f32 = model.cluster_contributions(&cluster).iter().sum();
         let bias = model.clusters.bias;
         bias + Evidence::of(above, bias + above, group.requests.sum()).log_odds()

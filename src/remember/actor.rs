@@ -96,12 +96,18 @@ impl Actor {
     /// Whether a request asks again what was refused last.
     #[must_use]
     pub fn is_retry(&self, conversation: &Conversation) -> bool {
-        conversation.last_user.is_some_and(|user| part_of(user.hash) == self.asked.refused)
+        question(conversation).is_some_and(|asked| asked == self.asked.refused)
     }
 
     /// Notes that its last request was refused.
     pub fn refuse(&mut self) {
         self.asked.refused = self.asked.last;
+    }
+
+    /// What was refused last, by a part of the question's hash; 0 for nothing.
+    #[must_use]
+    pub fn question_refused(&self) -> u32 {
+        self.asked.refused
     }
 
     /// Counts a request. `opens`: no answer came before it, as far as is known.
@@ -164,6 +170,12 @@ impl Actor {
         let answers = self.answers.per_day();
         (answers > 0.0).then(|| (self.input.per_day() / answers, self.output.per_day() / answers))
     }
+}
+
+/// A part of the hash of what a conversation asks.
+#[must_use]
+pub fn question(conversation: &Conversation) -> Option<u32> {
+    conversation.last_user.map(|user| part_of(user.hash))
 }
 
 /// Half of a hash, never 0.

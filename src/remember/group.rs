@@ -127,6 +127,7 @@ impl Group {
 /// also kept how many of the last questions came from members who are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Likeness {
+    /// Of about the last [`RECENT`] pairs: how many there are, and their sums.
     pub(super) pairs: Daily,
     /// Less what chance alone adds, so that it may be negative.
     pub(super) rates: Daily,
@@ -141,7 +142,7 @@ pub struct Likeness {
 /// Questions from which on a member's rate says something. Later turns of a conversation are none: they come in heaps, and all
 /// conversations have about as many.
 pub const ENOUGH: f32 = 3.0;
-/// Questions by which it is judged whether members are known: as many as a small cluster asks within an hour or two.
+/// Questions by which it is judged whether members are known, and how alike they are: as many as a small cluster asks within an hour or two.
 const RECENT: u16 = 64;
 /// One question, in the counts of the last ones: 64 of them, from three more workers as well, stay below 65,536.
 pub(super) const QUESTION: u16 = 256;
@@ -173,6 +174,10 @@ impl Likeness {
             Last { member: (mix(member.id) >> 32) as u32 | 1, rate: member.openings.ln(), interval: interval.ln() };
         if self.last.member != 0 && self.last.member != this.member {
             let half_square = |a: f32, b: f32| (a - b) * (a - b) / 2.0;
+            // What is compared within the first hours of a memory is all alike, as nobody can have asked often yet: it has to go soon.
+            for sum in [&mut self.pairs, &mut self.rates, &mut self.intervals] {
+                sum.0 -= sum.0 / f32::from(RECENT);
+            }
             self.pairs.add(1.0);
             // A count of n that fades has a logarithm whose variance is 1/2n by chance alone (1/n while it is fresh: so much is
             // surely chance).

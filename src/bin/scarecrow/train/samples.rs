@@ -130,7 +130,7 @@ pub fn of_clusters(simulation: &Simulation, policy: &Policy, samples: &mut Sampl
             }
             // How members of whom nothing is known yet are alike says nothing.
             let cluster = Cluster::new(link, remembered);
-            if cluster.known() == 0.0 {
+            if !cluster.is_known() {
                 continue;
             }
             let campaign = samples.campaign(&format!("{} {}", group.name, link.name()));
