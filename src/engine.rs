@@ -17,6 +17,7 @@ use crate::judge::{
 use crate::observe::{
     Answer, Conversation, Link, Observation, Operation, Principal, Shared, shared, shared::template_client,
 };
+use crate::remember::actor::HeldWith;
 use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::ESTABLISHED;
 use crate::remember::{Actor, Fleet, Group, Member, Memory, Refusals, Sight, Suspicion, TableEvents, Tie, Time};
@@ -252,11 +253,17 @@ impl Engine {
         let action = policy.steps.decide(score, grounds).max(alone);
         self.note(observation, probability(actionable), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
-        self.memory.change_actor(subject.id, now, |actor| actor.suspicion.add(weighed.own, acts, advises, bias));
-
-        let most_specific =
-            Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?)));
-        let cluster = most_specific.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group.id));
+        // Who leaves a suspected cluster for another prompt is the same hand still: it goes on to draw from the budget of that one.
+        let found = most_specific(suspects);
+        let before = if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy) } else { None };
+        let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
+        let cluster = held_with.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group));
+        self.memory.change_actor(subject.id, now, |actor| {
+            actor.suspicion.add(weighed.own, acts, advises, bias);
+            if let Some((link, group)) = held_with.filter(|_| action >= Action::Throttle) {
+                actor.held_with = HeldWith::new(link, group);
+            }
+        });
         let draw = draw(subject, actor, own, action, grounds.actionable, policy);
         let admission = draw.map_or_else(Admission::default, |mut draw| {
             // Each host holds a caller to its part of the rate: a request here costs as much as those that come elsewhere meanwhile.
@@ -266,12 +273,24 @@ impl Engine {
             });
             if draw.holder == Holder::Caller {
                 draw.clusters = clusters(suspects, policy);
+                if let Some((first, (_, before))) = draw.clusters.first_mut().zip(before) {
+                    *first = Some(before);
+                }
             }
             draw.is_trusted = own < LITTLE && is_old(actor, now);
             policy.throttle.draw(&mut self.memory, &draw, now)
         });
         let reasons = Reasons::of(&contributions, of_fleet.as_ref(), indicator);
         Outcome::Judged(Verdict { subject, score, action, reasons, cluster }, admission)
+    }
+
+    /// The suspected cluster that a caller was held with last, as it is now.
+    #[inline(never)]
+    fn held_before(&self, actor: &Actor, policy: &Policy) -> Option<(Link, ClusterDraw)> {
+        let (link, id) = actor.held_with.group()?;
+        let group = self.memory.groups().get(id)?;
+        let log_odds = cluster::log_odds(group, &policy.model.clusters).filter(|log_odds| *log_odds > 0.0)?;
+        Some((link, ClusterDraw { id, tightness: log_odds / CERTAIN, factor: 1.0, elsewhere: 1.0 }))
     }
 
     /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to
@@ -528,6 +547,11 @@ fn set_template_client(groups: &mut Shared, observation: &Observation, is_severa
     if let Some((slot, (_, part))) = groups.get_mut(Link::TemplateClient as usize).zip(part) {
         *slot = Some(template_client(part, observation.client_principal.id));
     }
+}
+
+/// The most specific of the suspected groups that have a budget.
+fn most_specific(suspects: &Suspects) -> Option<(Link, u64)> {
+    Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?.id)))
 }
 
 /// What an actor's groups have to know of it.

@@ -568,7 +568,7 @@ pub const FIELDS: &[Field] = &[
         "memory.principals",
         Type::Whole("principals", 128, 4_194_304),
         "65536",
-        "Principals that each worker remembers, rounded up to a power of two and to at least 512. Memory is taken as it is needed, at most about 520 bytes each, and 300 KB for the budgets of clusters. A worker keeps the size that it started with.",
+        "Principals that each worker remembers, rounded up to a power of two and to at least 512. Memory is taken as it is needed, at most about 540 bytes each, and 300 KB for the budgets of clusters. A worker keeps the size that it started with.",
     ),
     global(
         "memory.sync_interval_seconds",

@@ -10,7 +10,7 @@ use super::merge::Merge;
 use super::record::{Record, record};
 use super::time::Time;
 use super::waits::{Patience, Waits};
-use crate::observe::{Answer, Conversation};
+use crate::observe::{Answer, Conversation, Link};
 
 record! {
     /// What is remembered of one who asks: a credential, or an account, network or client that asks without one.
@@ -47,6 +47,8 @@ record! {
         tools: u32,
         /// What it asked last, and what of that was refused last.
         asked: Asked,
+        /// The suspected cluster that it was held with last.
+        held_with: HeldWith,
     }
     stepped: |actor| {
         actor.waits.forget_open_wait();
@@ -70,6 +72,42 @@ impl Merge for Asked {
     fn merge(&mut self, other: &Self) {
         self.last = self.last.max(other.last);
         self.refused = self.refused.max(other.refused);
+    }
+}
+
+/// The group that a caller was held with last, as it was the most specific of its suspected clusters: by its place among
+/// [`Link::BY_SPECIFICITY`] and its hash; 0 for none. Of two that merge either serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HeldWith {
+    /// What its members share.
+    pub link: u8,
+    /// Its hash.
+    pub group: u64,
+}
+
+impl HeldWith {
+    /// A group by what its members share.
+    #[must_use]
+    pub fn new(link: Link, group: u64) -> Self {
+        let place = Link::BY_SPECIFICITY.iter().position(|other| *other == link);
+        place.map_or_else(Self::default, |place| Self { link: place as u8, group })
+    }
+
+    /// What its members share, and its hash; `None` if there is no such group.
+    #[must_use]
+    pub fn group(&self) -> Option<(Link, u64)> {
+        let link = Link::BY_SPECIFICITY.get(self.link as usize)?;
+        (self.group != 0).then_some((*link, self.group))
+    }
+}
+
+impl Merge for HeldWith {
+    fn age(&mut self, _: &Elapsed) {}
+
+    fn merge(&mut self, other: &Self) {
+        if other.group != 0 {
+            *self = *other;
+        }
     }
 }
 
@@ -111,6 +149,7 @@ impl Actor {
     }
 
     /// Counts a request. `opens`: no answer came before it, as far as is known.
+    #[inline(never)] // it is counted for the worker and for its news
     pub fn request(&mut self, now: Time, sight: Sight, opens: bool, network: Option<u64>, client: u64) {
         self.stand_at(now);
         self.requests.add(1.0);
@@ -127,6 +166,7 @@ impl Actor {
     }
 
     /// Notes what a request, counted before, asks.
+    #[inline(never)]
     pub fn conversation(&mut self, conversation: &Conversation, now: Time) {
         if let Some(user) = conversation.last_user {
             self.asked.last = part_of(user.hash);

@@ -75,9 +75,8 @@ def test_who_harvests_beside_an_honest_customer_has_it_tagged_at_most(gateway):
                     {"role": "user", "content": f"what is on the {turn}th page of it?"}]}, headers))
     assert caught > 24, "who is to frame others has to be suspected"
     assert statuses == {key: [200] * 24 for key in neighbours}
-    framed = [received for received in gate.suspects.received if received.header("authorization") == "Bearer sk-same-options"]
-    assert float(framed[-1].header("x-scarecrow-score")) >= 80, "nobody is framed here"
-    assert framed[-1].header("x-scarecrow-action") == "tag" and framed[-1].header("x-scarecrow-route") is None
+    framed = [received for received in gate.suspects.received if received.header("authorization") in {f"Bearer {key}" for key in neighbours}]
+    assert {(received.header("x-scarecrow-action"), received.header("x-scarecrow-route")) for received in framed} <= {("tag", None)}
 
 
 @envoy_only("the load is measured against one worker")
