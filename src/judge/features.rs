@@ -421,7 +421,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         name: "shares_template_client",
         evidence: Evidence::Coordination,
         doc: documentation(
-            "A part of the prompt, with the client profile, that a suspected cluster shares, as far as established callers do not use it too: the cluster's log-odds, even odds give 0 and 55 to 1 give 1.",
+            "A part of the prompt, with the client profile, that a suspected cluster shares, as far as established callers do not use it too: the cluster's log-odds, 1 gives 0 and 3 give 1.",
         ),
         is_specific: true,
         read: |f| f.inherited.coordination(),
@@ -430,7 +430,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         name: "shares_prompt",
         evidence: Evidence::Association,
         doc: documentation(
-            "A part of the prompt that a suspected cluster shares, whoever else uses it, on the same scale; beyond what it shares with the client profile.",
+            "A part of the prompt that a suspected cluster shares, whoever else uses it: log-odds of 2 give 0 and of 4 give 1; beyond what it shares with the client profile.",
         ),
         is_specific: true,
         read: |f| (f.inherited.by_template() - f.inherited.coordination()).max(0.0),
