@@ -37,6 +37,31 @@ groups:
 }
 
 #[test]
+fn keys_that_wait_and_move_to_another_prompt_are_held_by_the_budget_they_were_held_by() {
+    let scenario = file(
+        "moves.yaml",
+        "days: 2
+seed: 3
+groups:
+- {name: companion, actors: 60, traffic: [{client: companion, tokens: {median: 400}}],
+   arrivals: {process: sessions, per_day: 4, spread: 1.2}}
+- name: moves
+  harvest: true
+  actors: 60
+  traffic:
+  - {client: reasoning, tokens: {median: 1800}, until_day: 0.8}
+  - {client: bootstrap, tokens: {median: 600}, from_day: 0.8}
+  arrivals: {process: dealt, per_day: 80, order: random}
+",
+    );
+    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "wait", "--json"]);
+    let loot = report["loot"].as_f64().unwrap();
+    // As strangers under the new prompt they would take 0.6.
+    assert!(loot < 0.15, "{loot}");
+    assert_eq!(report["honest_refused"], json!(0.0));
+}
+
+#[test]
 fn a_scenario_judged_directly_and_one_written_as_har_and_replayed_give_the_same_verdicts() {
     let scenario = file(
         "small.yaml",
