@@ -85,6 +85,7 @@ struct Surroundings {
     inherited: Inherited,
     header_order_changed: bool,
     offers_same_tools: bool,
+    repeats_refused: bool,
 }
 
 /// What the fleet saw of a request's subject and of its groups, what was seen here included.
@@ -120,8 +121,9 @@ impl Engine {
         let offers_same_tools = conversation.zip(before).is_some_and(|(asked, actor)| actor.has_offered(asked));
         let network = observation.network.map(|network| network.id);
         // A retry comes because of a refusal, by the same key or by another: it says nothing new of how callers ask.
-        let is_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked))
-            || conversation.is_some_and(|asked| self.refusals.has(asked, now));
+        let is_own_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked));
+        let refused = conversation.filter(|_| !is_own_retry).and_then(|asked| self.refusals.of(asked, now));
+        let is_retry = is_own_retry || refused.is_some();
         let opens = opens(observation) && !is_retry;
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
             actor.request(now, sight, opens, network, observation.client_principal.id);
@@ -133,6 +135,9 @@ impl Engine {
         let member = Member { opens, is_retry, ..member(observation, &actor, sight, now) };
         let mut surroundings = self.groups(observation, &actor, &member, &mut suspects, policy, now);
         surroundings.offers_same_tools = offers_same_tools;
+        // Others may ask the same by chance: it has to come from within the cluster that was refused it.
+        let is_of_refused = |group: &Option<Suspected>| group.is_some_and(|group| Some(group.id) == refused);
+        surroundings.repeats_refused = suspects.iter().any(is_of_refused);
         let fleet = if self.fleet.is_empty() {
             SeenByFleet::default()
         } else {
@@ -424,6 +429,7 @@ impl Engine {
             inherited: Inherited::default(),
             header_order_changed: false,
             offers_same_tools: conversation.is_some_and(|asked| actor.has_offered(asked)),
+            repeats_refused: false,
         };
         for (link, id) in cluster::groups(&self.groups_of(observation)) {
             let Some(group) = self.memory.groups().get(id) else { continue };
@@ -447,8 +453,8 @@ impl Engine {
     /// Notes that the request of this subject that was just judged was refused. How a throttled caller takes a 429 says something of it. Where
     /// a cluster's budget is used up, or that for form, it says nothing: the others who use the same key were told of no wait.
     pub fn refused(&mut self, subject: Principal, admission: &Admission, now: Time) {
-        let question = self.memory.change_actor(subject.id, now, Actor::refuse).question_refused();
-        self.refusals.note(question, now);
+        let actor = self.memory.change_actor(subject.id, now, Actor::refuse);
+        self.refusals.note(actor.question_refused(), actor.held_with.group, now);
         if let Some((wait, Holder::Caller)) = admission.refused {
             self.asked_to_wait(subject, wait.into(), now);
         }
@@ -566,8 +572,8 @@ fn is_old(actor: &Actor, now: Time) -> bool {
 }
 
 fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surroundings, now: Time) -> Facts<'a> {
-    let Surroundings { inherited, header_order_changed, offers_same_tools } = *surroundings;
-    Facts { observation, actor, inherited, header_order_changed, offers_same_tools, now }
+    let Surroundings { inherited, header_order_changed, offers_same_tools, repeats_refused } = *surroundings;
+    Facts { observation, actor, inherited, header_order_changed, offers_same_tools, repeats_refused, now }
 }
 
 /// The sketch of what a link says is shared, where it is a part of a prompt that has one.

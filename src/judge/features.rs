@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub header_order_changed: bool,
     /// The request offers the very tools that one before it offered.
     pub offers_same_tools: bool,
+    /// It asks what another key of a suspected cluster was refused a moment ago.
+    pub repeats_refused: bool,
     /// When the request came.
     pub now: Time,
 }
@@ -124,7 +126,7 @@ pub(super) fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 38;
+pub const COUNT: usize = 39;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [RequestFeature; COUNT] = [
@@ -416,6 +418,15 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         ),
         is_specific: false,
         read: |f| log_scale(f.actor.clients.count(), 2.0, 16.0),
+    },
+    Feature {
+        name: "repeats_refused",
+        evidence: Evidence::Coordination,
+        doc: documentation(
+            "The very question that another key was refused within five seconds, from within a suspected cluster: one hand tries its keys, or replaces them.",
+        ),
+        is_specific: false,
+        read: |f| flag(f.repeats_refused),
     },
     Feature {
         name: "shares_template_client",

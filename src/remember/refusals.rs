@@ -11,28 +11,40 @@ const FRESH: f64 = 5.0;
 
 /// The questions that this worker refused last, whoever asked. A campaign that tries a refused question with other keys asks nothing new:
 /// counted as questions, its tries would make keys look unlike that are dealt to evenly.
-pub struct Refusals(Box<[(u32, Time); PLACES]>);
+pub struct Refusals(Box<[Refusal; PLACES]>);
+
+/// A question that was refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refusal {
+    /// A part of its hash.
+    question: u32,
+    /// When.
+    at: Time,
+    /// The suspected cluster that its caller was held with, by the group's hash; 0 for none.
+    group: u64,
+}
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self(Box::new([(0, Time::default()); PLACES]))
+        Self(Box::new([Refusal::default(); PLACES]))
     }
 }
 
 impl Refusals {
-    /// Notes that a question was refused, by a part of its hash.
-    pub fn note(&mut self, question: u32, now: Time) {
+    /// Notes that a question was refused, by a part of its hash, to a caller who was held with that group.
+    pub fn note(&mut self, question: u32, group: u64, now: Time) {
         if let Some(place) = self.0.get_mut(question as usize % PLACES) {
-            *place = (question, now);
+            *place = Refusal { question, at: now, group };
         }
     }
 
-    /// Whether a conversation asks what was refused a moment ago.
+    /// The group that was refused a moment ago what a conversation asks, 0 for none; `None` if nobody was.
     #[must_use]
-    pub fn has(&self, conversation: &Conversation, now: Time) -> bool {
-        let Some(asked) = question(conversation) else { return false };
-        let held = self.0.get(asked as usize % PLACES);
-        held.is_some_and(|(refused, at)| *refused == asked && at.is_set() && now.seconds_since(*at) < FRESH)
+    pub fn of(&self, conversation: &Conversation, now: Time) -> Option<u64> {
+        let asked = question(conversation)?;
+        let refusal = self.0.get(asked as usize % PLACES)?;
+        let is_fresh = refusal.at.is_set() && now.seconds_since(refusal.at) < FRESH;
+        (is_fresh && refusal.question == asked).then_some(refusal.group)
     }
 }
 
@@ -55,9 +67,9 @@ mod tests {
     fn a_question_that_was_refused_a_moment_ago_is_known_whoever_asks() {
         let (one, other) = (asking("how do tides work?"), asking("how do fridges work?"));
         let mut refusals = Refusals::default();
-        refusals.note(question(&one).unwrap(), START);
-        assert!(refusals.has(&one, START.plus_seconds(2.0)));
-        assert!(!refusals.has(&other, START.plus_seconds(2.0)));
-        assert!(!refusals.has(&one, START.plus_seconds(60.0)), "it is a question of its own by then");
+        refusals.note(question(&one).unwrap(), 7, START);
+        assert_eq!(refusals.of(&one, START.plus_seconds(2.0)), Some(7));
+        assert_eq!(refusals.of(&other, START.plus_seconds(2.0)), None);
+        assert_eq!(refusals.of(&one, START.plus_seconds(60.0)), None, "it is a question of its own by then");
     }
 }

@@ -234,7 +234,7 @@ fn inherit(requests: &mut Weights<{ FEATURES.len() }>) {
 }
 
 /// Weights of evidence that no scenario shows, so that nothing can be learnt of it, and why. They are argued.
-const ARGUED: [(&str, f32); 8] = [
+const ARGUED: [(&str, f32); 9] = [
     // Hard to do by accident, but wrappers manage.
     ("contradictions", 4.0),
     // Recorded pipelines disregard 0.8 to 0.9 of the waits they are told, sequential SDKs 0.2.
@@ -249,6 +249,8 @@ const ARGUED: [(&str, f32); 8] = [
     ("elicits_answers_only", 0.6),
     // On record from campaigns; moderation work uses it too.
     ("elicits_policy", 1.5),
+    // In observe mode nobody is refused, so no sample shows it; by chance it takes the same words within seconds within one cluster.
+    ("repeats_refused", 8.0),
     // How much a person can ask; large customers ask more.
     ("requests_per_minute", 0.5),
 ];
