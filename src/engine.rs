@@ -19,7 +19,7 @@ use crate::observe::{
 };
 use crate::remember::actor::HeldWith;
 use crate::remember::clue::{Sort, Thing};
-use crate::remember::group::ESTABLISHED;
+use crate::remember::group::{ENOUGH, ESTABLISHED};
 use crate::remember::{Actor, Fleet, Group, Member, Memory, Refusals, Sight, Suspicion, TableEvents, Tie, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
@@ -263,8 +263,12 @@ impl Engine {
         let before = if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy) } else { None };
         let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
         let cluster = held_with.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group));
+        // A question that was refused to another key speaks against a key that is new, and against this request of one that others may use too.
+        let is_of_record = !surroundings.repeats_refused || actor.openings.sum() < ENOUGH;
         self.memory.change_actor(subject.id, now, |actor| {
-            actor.suspicion.add(weighed.own, acts, advises, bias);
+            if is_of_record {
+                actor.suspicion.add(weighed.own, acts, advises, bias);
+            }
             if let Some((link, group)) = held_with.filter(|_| action >= Action::Throttle) {
                 actor.held_with = HeldWith::new(link, group);
             }
