@@ -106,7 +106,7 @@ def test_a_trap_under_load_forgets_nobody(gateway, workers):
         statuses = [until_served(lambda: clients.post("sk-busy", ask(0))).status_code for _ in clients.clients]
         # One may have become due meanwhile; of a caller that is forgotten a whole burst would pass.
         assert statuses.count(200) <= 2
-    assert load.statuses.count(200) > 100
+    assert load.statuses.count(200) > 20, "nobody asked meanwhile"
     # Who stayed within the burst before goes on unhindered.
     assert set(load.statuses[-20:]) == {200}
 
