@@ -258,7 +258,7 @@ impl Engine {
         let action = policy.steps.decide(score, grounds).max(alone);
         self.note(observation, probability(actionable), &surroundings.inherited, found.as_ref(), policy, now);
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
-        // Who leaves a suspected cluster for another prompt is the same hand still: it goes on to draw from the budget of that one.
+        // A caller that leaves a suspected cluster for another prompt goes on to draw from that cluster's budget: it is the same hand.
         let found = most_specific(suspects);
         let before = if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy) } else { None };
         let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
@@ -564,7 +564,7 @@ fn most_specific(suspects: &Suspects) -> Option<(Link, u64)> {
     Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?.id)))
 }
 
-/// What an actor's groups have to know of it.
+/// The standing of an actor among the members of its groups.
 fn standing(actor: &Actor) -> Standing {
     let of_clusters = actor.suspicion.actionable_log_odds() - actor.suspicion.own_log_odds();
     Standing { openings: actor.openings.sum(), was_in_cluster: of_clusters >= AT_ONCE }

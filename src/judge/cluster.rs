@@ -80,7 +80,7 @@ const CONTESTED: f32 = 0.02;
 const KNOWN: f32 = 0.7;
 const KNOWN_BY_MANNER: f32 = 0.8;
 
-/// What is known of a member, for what its groups say of it.
+/// The standing of a member, by which its groups speak for it or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Standing {
     /// The questions that it began, within about a day and a half.

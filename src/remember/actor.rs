@@ -79,7 +79,7 @@ impl Merge for Asked {
 /// [`Link::BY_SPECIFICITY`] and its hash; 0 for none. Of two that merge either serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HeldWith {
-    /// What its members share.
+    /// The link of the group, by its place among [`Link::BY_SPECIFICITY`].
     pub link: u8,
     /// Its hash.
     pub group: u64,
@@ -93,7 +93,7 @@ impl HeldWith {
         place.map_or_else(Self::default, |place| Self { link: place as u8, group })
     }
 
-    /// What its members share, and its hash; `None` if there is no such group.
+    /// The link and the hash of the group; `None` if there is no such group.
     #[must_use]
     pub fn group(&self) -> Option<(Link, u64)> {
         let link = Link::BY_SPECIFICITY.get(self.link as usize)?;
@@ -142,14 +142,13 @@ impl Actor {
         self.asked.refused = self.asked.last;
     }
 
-    /// What was refused last, by a part of the question's hash; 0 for nothing.
+    /// A part of the hash of the question that was refused last; 0 for none.
     #[must_use]
     pub fn question_refused(&self) -> u32 {
         self.asked.refused
     }
 
     /// Counts a request. `opens`: no answer came before it, as far as is known.
-    #[inline(never)] // it is counted for the worker and for its news
     pub fn request(&mut self, now: Time, sight: Sight, opens: bool, network: Option<u64>, client: u64) {
         self.stand_at(now);
         self.requests.add(1.0);
@@ -166,7 +165,6 @@ impl Actor {
     }
 
     /// Notes what a request, counted before, asks.
-    #[inline(never)]
     pub fn conversation(&mut self, conversation: &Conversation, now: Time) {
         if let Some(user) = conversation.last_user {
             self.asked.last = part_of(user.hash);

@@ -83,7 +83,6 @@ pub const ESTABLISHED: f64 = 86_400.0;
 
 impl Group {
     /// Counts a request of one of its members.
-    #[inline(never)] // it is counted for the worker and for its news
     pub fn request(&mut self, now: Time, member: &Member) {
         self.stand_at(now);
         let (input, output) = member.tokens.unwrap_or_default();
@@ -128,7 +127,7 @@ impl Group {
 /// also kept how many of the last questions came from members who are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Likeness {
-    /// Of about the last [`RECENT`] pairs: how many there are, and their sums.
+    /// The number of pairs that were compared; like both sums, of about the last [`RECENT`].
     pub(super) pairs: Daily,
     /// Less what chance alone adds, so that it may be negative.
     pub(super) rates: Daily,
@@ -175,7 +174,7 @@ impl Likeness {
             Last { member: (mix(member.id) >> 32) as u32 | 1, rate: member.openings.ln(), interval: interval.ln() };
         if self.last.member != 0 && self.last.member != this.member {
             let half_square = |a: f32, b: f32| (a - b) * (a - b) / 2.0;
-            // What is compared within the first hours of a memory is all alike, as nobody can have asked often yet: it has to go soon.
+            // Old pairs fade with each new one: in the first hours of a memory nobody can have asked often, and all seem alike.
             for sum in [&mut self.pairs, &mut self.rates, &mut self.intervals] {
                 sum.0 -= sum.0 / f32::from(RECENT);
             }

@@ -4,7 +4,7 @@ use super::actor::question;
 use super::time::Time;
 use crate::observe::Conversation;
 
-/// So many refused questions are kept, each in the place that its hash gives it.
+/// The number of refused questions that are kept, each in the place that its hash gives it.
 const PLACES: usize = 256;
 /// Seconds within which a question that was refused is asked again elsewhere. Later the same words are a question of their own.
 const FRESH: f64 = 5.0;
