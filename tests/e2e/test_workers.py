@@ -106,7 +106,11 @@ def test_a_trap_under_load_forgets_nobody(gateway, workers):
         statuses = [until_served(lambda: clients.post("sk-busy", ask(0))).status_code for _ in clients.clients]
         # One may have become due meanwhile; of a caller that is forgotten a whole burst would pass.
         assert statuses.count(200) <= 2
-    assert load.statuses.count(200) > 20, "nobody asked meanwhile"
+        # A busy machine takes longer for as many calls.
+        deadline = time.monotonic() + 15
+        while load.statuses.count(200) <= 100 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert load.statuses.count(200) > 100
     # Who stayed within the burst before goes on unhindered.
     assert set(load.statuses[-20:]) == {200}
 
