@@ -57,6 +57,7 @@ impl<S: Sketch> Recent<S> {
     }
 
     /// What was seen in both half days.
+    #[inline(never)] // what is joined apart is joined many at a time
     pub(super) fn union(&self) -> S {
         let mut union = self.now;
         union.join(&self.before);
@@ -128,6 +129,8 @@ impl Few {
 
 /// How many registers a HyperLogLog has here.
 pub(super) const REGISTERS: usize = 64;
+/// Registers that are counted side by side.
+const LANES: usize = 16;
 
 /// For each of 64 groups of hashes the longest run of leading zeros, plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,12 +174,19 @@ impl Many {
     pub fn count(&self) -> f32 {
         const M: f32 = REGISTERS as f32;
         const ALPHA: f32 = 0.709;
-        let registers = self.union().0;
-        // 2^-register, put together from the exponent of a float.
-        let sum: f32 = registers.iter().map(|&run| f32::from_bits((127 - u32::from(run.min(126))) << 23)).sum();
+        let Registers(registers) = self.union();
+        // In lanes of their own, so that they are added several at a time.
+        let (mut sums, mut free) = ([0f32; LANES], [0u8; LANES]);
+        for runs in registers.as_chunks::<LANES>().0 {
+            for ((sum, free), run) in sums.iter_mut().zip(&mut free).zip(runs) {
+                // 2^-register, put together from the exponent of a float.
+                *sum += f32::from_bits((127 - u32::from((*run).min(126))) << 23);
+                *free += u8::from(*run == 0);
+            }
+        }
+        let (sum, free): (f32, u8) = (sums.iter().sum(), free.iter().sum());
         let estimate = ALPHA * M * M / sum;
-        let free = registers.iter().filter(|&&run| run == 0).count();
-        if estimate <= 2.5 * M && free > 0 { M * (M / free as f32).ln() } else { estimate }
+        if estimate <= 2.5 * M && free > 0 { M * (M / f32::from(free)).ln() } else { estimate }
     }
 }
 
