@@ -20,7 +20,7 @@ use crate::observe::{
 use crate::remember::actor::HeldWith;
 use crate::remember::clue::{Sort, Thing};
 use crate::remember::group::{ENOUGH, ESTABLISHED};
-use crate::remember::{Actor, Fleet, Group, Member, Memory, Refusals, Sight, Suspicion, TableEvents, Tie, Time};
+use crate::remember::{Actor, Fleet, Member, Memory, Refusals, Sight, Suspicion, TableEvents, Tie, Time};
 
 /// One worker's engine: its memory, and how a request changes it.
 pub struct Engine {
@@ -372,23 +372,27 @@ impl Engine {
                 link => groups.get(link as usize).copied().flatten(),
             };
             let Some(id) = id.map(|group| group.id) else { continue };
-            // Whoever got no answer yet is taken to be like the others.
-            let others = || self.memory.groups().get(id).map(Group::tokens_per_request);
-            let member = &Member { tokens: member.tokens.or_else(others), ..*member };
+            if policy.fleet.is_on() {
+                let sketch = sketch(observation, link).unwrap_or_default();
+                self.memory.note_tie(Tie { group: id, member: member.id, link, sketch });
+            }
             let order = if link == Link::Client { observation.order } else { 0 };
-            let group = *self.memory.change_group(id, now, |group| {
+            let mut change = self.memory.group(id, now);
+            // Whoever got no answer yet is taken to be like the others.
+            let tokens = member.tokens.or_else(|| Some(change.known().tokens_per_request()));
+            let member = &Member { tokens, ..*member };
+            change.with(|group| {
                 group.request(now, member);
                 if group.header_order == 0 {
                     group.header_order = order;
                 }
             });
+            let group = change.known();
             surroundings.header_order_changed |= group.header_order != order && link == Link::Client;
-            if policy.fleet.is_on() {
-                let sketch = sketch(observation, link).unwrap_or_default();
-                self.memory.note_tie(Tie { group: id, member: member.id, link, sketch });
-            }
-            let cluster = Cluster::new(link, &group);
-            if cluster.members < cluster::FEWEST {
+            let cluster = Cluster::new(link, group);
+            let members = cluster.members;
+            if members < cluster::FEWEST {
+                change.done();
                 continue;
             }
             if link.is_template() {
@@ -401,14 +405,12 @@ impl Engine {
                 (false, true) => Some(policy.model.cluster_contributions(&cluster).iter().sum::<f32>()),
                 (false, false) => None,
             };
-            let group = match above {
-                Some(above) => {
-                    self.memory.change_group(id, now, |group| group.evidence.add(above, weights.bias + above))
-                }
-                None => &group,
-            };
+            if let Some(above) = above {
+                change.with(|group| group.evidence.add(above, weights.bias + above));
+            }
+            let group = change.done();
             let log_odds = weights.bias + group.evidence.log_odds();
-            surroundings.inherited.add(&Cluster { group, ..cluster }, log_odds, standing);
+            surroundings.inherited.add(&Cluster { link, group, members }, log_odds, standing);
             if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
                 *suspected = Some(Suspected { id, log_odds, requests: group.requests.sum(), elsewhere: 1.0 });
             }

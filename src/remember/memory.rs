@@ -97,28 +97,63 @@ fn note(tie: Tie, news: &mut News) {
     }
 }
 
-/// Changes a record in a table, and in the news if they are kept. What is new is seen in the light of what is remembered.
-fn change<'t, R: Record>(
-    table: &'t mut Table<R>,
-    news: Option<(&mut HashMap<u64, R, RandomState>, &mut u64)>,
-    id: u64,
-    now: Time,
-    change: impl Fn(&mut R),
-) -> &'t R {
-    table.change(id, |remembered| {
-        if let Some((news, lost)) = news {
+/// A record that is changed step by step, as it is remembered and as it is told; [`Change::done`] ends it.
+#[must_use]
+pub struct Change<'m, R: Record> {
+    known: &'m mut R,
+    worth_until: &'m mut Time,
+    told: Option<&'m mut R>,
+}
+
+impl<'m, R: Record> Change<'m, R> {
+    /// The record of `id` in a table, and in the news if they are kept and have room. What is new is seen in the light of what is
+    /// remembered.
+    fn new(
+        table: &'m mut Table<R>,
+        news: Option<(&'m mut HashMap<u64, R, RandomState>, &mut u64)>,
+        id: u64,
+        now: Time,
+    ) -> Self {
+        let (known, worth_until) = table.entry(id);
+        let told = news.and_then(|(news, lost)| {
             if news.len() >= MOST_NEWS && !news.contains_key(&id) {
                 *lost += 1;
-            } else {
-                let record = news.entry(id).or_default();
-                record.stand_at(now);
-                record.follow(remembered);
-                change(record);
+                return None;
             }
+            let record = news.entry(id).or_default();
+            record.stand_at(now);
+            record.follow(known);
+            Some(record)
+        });
+        known.stand_at(now);
+        Self { known, worth_until, told }
+    }
+
+    /// The record as it is remembered.
+    #[must_use]
+    pub fn known(&self) -> &R {
+        self.known
+    }
+
+    /// Changes it: `with` has to add and not to overwrite.
+    pub fn with(&mut self, with: impl Fn(&mut R)) {
+        if let Some(told) = &mut self.told {
+            with(told);
         }
-        remembered.stand_at(now);
-        change(remembered);
-    })
+        with(self.known);
+    }
+
+    /// Ends the change. Returns the record as it is then.
+    pub fn done(self) -> &'m R {
+        *self.worth_until = self.known.worth_until();
+        self.known
+    }
+
+    /// Changes it in one step.
+    fn once(mut self, with: impl Fn(&mut R)) -> &'m R {
+        self.with(with);
+        self.done()
+    }
 }
 
 impl Memory {
@@ -218,28 +253,28 @@ impl Memory {
         self.since
     }
 
+    /// Begins to change what is remembered of a group.
+    pub fn group(&mut self, id: u64, now: Time) -> Change<'_, Group> {
+        let news = self.news.as_mut().map(|news| (&mut news.groups, &mut news.lost));
+        Change::new(&mut self.groups, news, id, now)
+    }
+
     /// Changes what is remembered of an actor, here and in what is told: `with` has to add and not to overwrite.
     pub fn change_actor(&mut self, id: u64, now: Time, with: impl Fn(&mut Actor)) -> &Actor {
         let news = self.news.as_mut().map(|news| (&mut news.actors, &mut news.lost));
-        change(&mut self.actors, news, id, now, with)
-    }
-
-    /// Changes what is remembered of a group, as [`Memory::change_actor`] does.
-    pub fn change_group(&mut self, id: u64, now: Time, with: impl Fn(&mut Group)) -> &Group {
-        let news = self.news.as_mut().map(|news| (&mut news.groups, &mut news.lost));
-        change(&mut self.groups, news, id, now, with)
+        Change::new(&mut self.actors, news, id, now).once(with)
     }
 
     /// Changes the budget of a cluster, by its group's hash, as [`Memory::change_actor`] does.
     pub fn change_budget(&mut self, id: u64, now: Time, with: impl Fn(&mut Budget)) -> &Budget {
         let news = self.news.as_mut().map(|news| (&mut news.budgets, &mut news.lost));
-        change(&mut self.budgets, news, id, now, with)
+        Change::new(&mut self.budgets, news, id, now).once(with)
     }
 
     /// Notes a suspect's request with something that it was seen with.
     pub fn note_clue(&mut self, thing: Thing, suspect: u64, sureness: f32, now: Time) {
         let news = self.news.as_mut().map(|news| (&mut news.clues, &mut news.lost));
-        change(&mut self.clues, news, thing.id(), now, |clue| clue.request(now, thing, suspect, sureness));
+        Change::new(&mut self.clues, news, thing.id(), now).once(|clue| clue.request(now, thing, suspect, sureness));
     }
 
     /// The budgets of clusters.
@@ -297,7 +332,7 @@ mod tests {
         for turn in 0..200u64 {
             let now = START.plus_seconds(turn as f64);
             let member = Member { id: turn % 8, openings: 9.0, opens: true, interval: Some(8.0), ..Member::default() };
-            memory.change_group(7, now, |group| group.request(now, &member));
+            memory.group(7, now).once(|group| group.request(now, &member));
             told.merge(&memory.take_news().groups[&7]);
         }
         let seen = memory.groups().get(7).unwrap();

@@ -115,7 +115,8 @@ impl<R: Record> Table<R> {
         record
     }
 
-    fn entry(&mut self, id: u64) -> (&mut R, &mut Time) {
+    /// The record of a principal's hash, new if need be, and until when it is worth keeping, which whoever changes the record sets anew.
+    pub(super) fn entry(&mut self, id: u64) -> (&mut R, &mut Time) {
         let (page, set, key) = self.place(id);
         let events = &mut self.events;
         #[allow(clippy::indexing_slicing)] // `place` stays below the number of sets, and pages × 16 are all of them
