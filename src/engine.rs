@@ -65,6 +65,13 @@ const LITTLE: f32 = 2.0;
 /// cluster's log-odds are a mean over many requests already.
 const AT_ONCE: f32 = 1.0;
 
+/// Log-odds of coordination from which on an actor is surely a cluster's, however little it asked: more than association is supported by
+/// form alone.
+const SURELY: f32 = 5.0;
+
+/// Until it is so many seconds old memory is too young for its callers to be established: it takes a day to be, and then some time to show.
+const YOUNG: f64 = 2.0 * ESTABLISHED;
+
 /// A group that one hand moves more likely than not.
 #[derive(Clone, Copy, Default)]
 struct Suspected {
@@ -164,12 +171,13 @@ impl Engine {
             is_several(&self.memory, id) || self.fleet.group(id, stale_after, now).is_some_and(is_known)
         };
         set_template_client(&mut groups, observation, is_several);
+        let standing = self.standing(actor, now);
         let mut whole = None;
         for (link, id) in cluster::groups(&groups) {
             let Some(crowd) = self.fleet.group(id, stale_after, now) else { continue };
             if let Some(log_odds) = cluster::crowd_log_odds(link, &crowd, &policy.model) {
                 let cluster = Cluster { link, group: &crowd.group, members: crowd.members };
-                whole.get_or_insert(inherited).raise(&cluster, log_odds, standing(actor));
+                whole.get_or_insert(inherited).raise(&cluster, log_odds, standing);
                 if let Some(suspected) = suspects.get_mut(link as usize).filter(|_| log_odds > 0.0) {
                     let here = suspected.map_or(1.0, |here| here.requests);
                     *suspected = Some(Suspected {
@@ -226,7 +234,7 @@ impl Engine {
         let mut suspicion = actor.suspicion;
         let own = suspicion.own_with(weighed.own, weighed.total(), bias);
         let is_single_turn = observation.conversation.as_deref().is_some_and(Conversation::is_single_turn);
-        let support = weighed.support(own, is_single_turn);
+        let support = weighed.support(own, is_single_turn, surroundings.inherited.contested());
         let acts = weighed.actionable(support);
         let advises = weighed.total() - acts;
         suspicion.add(weighed.own, acts, advises, bias);
@@ -363,7 +371,7 @@ impl Engine {
         let weights = &policy.model.clusters;
         let mut surroundings = Surroundings::default();
         let groups = shared(observation);
-        let standing = standing(actor);
+        let standing = self.standing(actor, now);
         // The first part of the prompt that several share.
         let mut part = None;
         for link in Link::ALL {
@@ -418,6 +426,15 @@ impl Engine {
         surroundings
     }
 
+    /// The standing of an actor among the members of its groups.
+    fn standing(&self, actor: &Actor, now: Time) -> Standing {
+        Standing {
+            openings: actor.openings.sum(),
+            was_in_cluster: of_clusters(actor) >= AT_ONCE,
+            memory_is_young: now.seconds_since(self.memory.began()) < YOUNG,
+        }
+    }
+
     /// The groups of a request as they are remembered.
     #[must_use]
     pub fn groups_of(&self, observation: &Observation) -> Shared {
@@ -437,13 +454,14 @@ impl Engine {
             offers_same_tools: conversation.is_some_and(|asked| actor.has_offered(asked)),
             repeats_refused: false,
         };
+        let standing = self.standing(actor, now);
         for (link, id) in cluster::groups(&self.groups_of(observation)) {
             let Some(group) = self.memory.groups().get(id) else { continue };
             if link == Link::Client {
                 surroundings.header_order_changed = group.header_order != observation.order;
             }
             if let Some(log_odds) = cluster::log_odds(group, &policy.model.clusters) {
-                surroundings.inherited.add(&Cluster::new(link, group), log_odds, standing(actor));
+                surroundings.inherited.add(&Cluster::new(link, group), log_odds, standing);
             }
         }
         let facts = facts(observation, actor, &surroundings, now);
@@ -566,10 +584,9 @@ fn most_specific(suspects: &Suspects) -> Option<(Link, u64)> {
     Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?.id)))
 }
 
-/// The standing of an actor among the members of its groups.
-fn standing(actor: &Actor) -> Standing {
-    let of_clusters = actor.suspicion.actionable_log_odds() - actor.suspicion.own_log_odds();
-    Standing { openings: actor.openings.sum(), was_in_cluster: of_clusters >= AT_ONCE }
+/// The mean log-odds that clusters added to an actor's requests, as far as they may act.
+fn of_clusters(actor: &Actor) -> f32 {
+    actor.suspicion.actionable_log_odds() - actor.suspicion.own_log_odds()
 }
 
 /// Whether an actor has been known for long enough to be established.
@@ -610,6 +627,7 @@ fn member(observation: &Observation, actor: &Actor, sight: Sight, now: Time) -> 
         tokens: actor.tokens_per_answer(),
         network: observation.network.map(|network| network.id),
         client: observation.client_principal.id,
+        is_of_cluster: of_clusters(actor) >= SURELY,
         is_established: is_old(actor, now) && actor.suspicion.actionable_log_odds() < LITTLE,
         is_single_turn: asks(Conversation::is_single_turn),
         is_cued: asks(|asked| asked.cues().any()),

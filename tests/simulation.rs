@@ -62,6 +62,30 @@ groups:
 }
 
 #[test]
+fn customers_of_a_popular_tool_are_served_on_the_first_day_though_a_relay_uses_it_too() {
+    let scenario = file(
+        "popular.yaml",
+        "days: 1.5
+seed: 109
+groups:
+- {name: commits, actors: 1250, versions: 6, traffic: [{client: commits, tokens: {median: 40}}],
+   arrivals: {process: sessions, per_day: 0.6, spread: 1.2}}
+- name: relay
+  harvest: true
+  actors: 100
+  networks: {count: 20, per_actor: 3}
+  traffic:
+  - {client: replay, share: 0.6, tokens: {median: 700}}
+  - {client: commits, honest: true, share: 0.4, tokens: {median: 40}}
+  arrivals: {process: dealt, per_day: 25.6, order: random, spread: 0.3}
+",
+    );
+    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "drop", "--json"]);
+    let (refused, loot) = (report["honest_refused"].as_f64().unwrap(), report["loot"].as_f64().unwrap());
+    assert!(refused < 0.002 && loot < 0.5, "{refused} {loot}");
+}
+
+#[test]
 fn a_scenario_judged_directly_and_one_written_as_har_and_replayed_give_the_same_verdicts() {
     let scenario = file(
         "small.yaml",

@@ -57,11 +57,14 @@ impl<'a> Cluster<'a> {
         among_strangers.max(if is_by_prompt { certainty(self.link, log_odds) } else { 0.0 })
     }
 
-    /// How far what is shared is also used by established callers, 0 to 1: wholly if one request in fifty is theirs. Then one hand may move
-    /// many who use it, and does not move all.
+    /// How far what is shared is also used by others than one hand, 0 to 1: wholly if one request in fifty is an established caller's. Then
+    /// one hand may move many who use it, and does not move all. While memory is too young for anybody to be established, strangers
+    /// among the known count in their place: nobody can tell yet whose they are.
     #[must_use]
-    pub fn contested(&self) -> f32 {
-        (self.group.share(self.group.established) / CONTESTED).min(1.0)
+    pub fn contested(&self, memory_is_young: bool) -> f32 {
+        let by_established = (self.group.share(self.group.established) / CONTESTED).min(1.0);
+        let by_strangers = (1.0 - self.group.likeness.known()) / CONTESTED_BY_STRANGERS;
+        if memory_is_young { by_established.max(by_strangers.min(1.0)) } else { by_established }
     }
 
     fn variances(&self) -> Option<(f32, f32)> {
@@ -76,6 +79,9 @@ pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
 /// requests are by such; a campaign would have to send fifty times as many to hide them.
 const CONTESTED: f32 = 0.02;
 
+/// The share of the last questions that come from strangers from which on what is shared is contested in a young memory.
+const CONTESTED_BY_STRANGERS: f32 = 0.1;
+
 /// The shares of the last questions from which on members are known well enough to be judged.
 const KNOWN: f32 = 0.7;
 const KNOWN_BY_MANNER: f32 = 0.8;
@@ -87,6 +93,8 @@ pub struct Standing {
     pub openings: f32,
     /// It was found in a cluster before. Who waits for a budget asks little, and is no stranger for that.
     pub was_in_cluster: bool,
+    /// Memory is too young for its callers to be established.
+    pub memory_is_young: bool,
 }
 
 /// Fewer members than this are no cluster: a team, a company's few keys.
@@ -210,7 +218,7 @@ pub fn values(cluster: &Cluster<'_>) -> [f32; COUNT] {
 pub struct Inherited {
     /// By link, 0 to 1.
     suspicion: [f32; Link::ALL.len()],
-    /// How far established callers do not use the prompt with the client too, 0 to 1.
+    /// How far others than one hand do not use the prompt with the client too, 0 to 1.
     uncontested: f32,
 }
 
@@ -231,7 +239,7 @@ impl Inherited {
             *suspicion = certainty(cluster.link, log_odds) * cluster.speaks_for(member, log_odds);
         }
         if cluster.link == Link::TemplateClient {
-            self.uncontested = 1.0 - cluster.contested();
+            self.uncontested = 1.0 - cluster.contested(member.memory_is_young);
         }
     }
 
@@ -262,7 +270,13 @@ impl Inherited {
             .fold(0.0, f32::max)
     }
 
-    /// The suspicion by a part of the prompt with the client, 0 to 1, as far as established callers do not use it too.
+    /// How far others than one hand use what is shared too, 0 to 1; 0 where no prompt with a client is suspected.
+    #[must_use]
+    pub fn contested(&self) -> f32 {
+        if self.by(Link::TemplateClient) > 0.0 { 1.0 - self.uncontested } else { 0.0 }
+    }
+
+    /// The suspicion by a part of the prompt with the client, 0 to 1, as far as others do not use it too.
     #[must_use]
     pub fn coordination(&self) -> f32 {
         self.by(Link::TemplateClient) * self.uncontested

@@ -25,6 +25,10 @@ pub const FORM: f32 = 6.3;
 const SUPPORT_FROM: f32 = 3.0;
 const SUPPORT: f32 = 3.0;
 
+/// So many log-odds of own evidence more are needed where others than one hand use the same prompt: customers of a popular tool that asks
+/// in one turn have up to 4.4.
+const SUPPORT_AGAINST_OTHERS: f32 = 0.7;
+
 /// How many log-odds of association own evidence supports.
 #[must_use]
 pub fn supported(own: f32) -> f32 {
@@ -90,10 +94,12 @@ impl Weighed {
     }
 
     /// Own evidence that association may count on, of a caller with so much of it: form only where one question is asked, as nearly all
-    /// pipelines do. Conversations without a system prompt are what any script holds.
+    /// pipelines do. Conversations without a system prompt are what any script holds. As far as the prompt is `contested`, 0 to 1, it takes
+    /// more of it.
     #[must_use]
-    pub fn support(&self, own: f32, is_single_turn: bool) -> f32 {
-        if is_single_turn { own } else { own.min(self.own - self.form) }
+    pub fn support(&self, own: f32, is_single_turn: bool, contested: f32) -> f32 {
+        let own = if is_single_turn { own } else { own.min(self.own - self.form) };
+        own - SUPPORT_AGAINST_OTHERS * contested
     }
 
     /// What may lead to more than a tag, for a caller with so much own evidence.

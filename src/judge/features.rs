@@ -432,7 +432,7 @@ pub const FEATURES: [RequestFeature; COUNT] = [
         name: "shares_template_client",
         evidence: Evidence::Coordination,
         doc: documentation(
-            "A part of the prompt, with the client profile, that a suspected cluster shares, as far as established callers do not use it too: the cluster's log-odds, 1 gives 0 and 3 give 1.",
+            "A part of the prompt, with the client profile, that a suspected cluster shares, as far as others do not use it too, who are established callers and in the first two days of a memory strangers: the cluster's log-odds, 1 gives 0 and 3 give 1.",
         ),
         is_specific: true,
         read: |f| f.inherited.coordination(),

@@ -55,6 +55,8 @@ pub struct Member {
     pub id: u64,
     /// The questions that it began, within about a day and a half.
     pub openings: f32,
+    /// It surely belongs to a cluster already, however little it asked: an account that took over a refused question.
+    pub is_of_cluster: bool,
     /// This is one: no answer came before it, and it is no retry.
     pub opens: bool,
     /// It asks again what was refused.
@@ -124,7 +126,7 @@ impl Group {
 /// Each question is compared with the last one of another member, and half the mean square of the difference is a
 /// variance (von Neumann 1941): as rates rise and fall for all together, it sees only how members differ. Of a member who began
 /// less than [`ENOUGH`] questions nothing can be known: thousands who use a tool once a day seem as equal as can be. So it is
-/// also kept how many of the last questions came from members who are known.
+/// also kept how many of the last questions came from members who are known, by their questions or as a cluster's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Likeness {
     /// The number of pairs that were compared; like both sums, of about the last [`RECENT`].
@@ -164,7 +166,7 @@ impl Likeness {
             return;
         }
         let is_known = member.openings >= ENOUGH;
-        for (sum, holds) in [(&mut self.asked, true), (&mut self.known, is_known)] {
+        for (sum, holds) in [(&mut self.asked, true), (&mut self.known, is_known || member.is_of_cluster)] {
             *sum = (*sum - *sum / RECENT).saturating_add(QUESTION * u16::from(holds));
         }
         let Some(interval) = member.interval.filter(|_| is_known) else { return };
@@ -269,6 +271,17 @@ mod tests {
             talk.request(START, &member);
         }
         assert_eq!(talk.likeness.variances(), None, "turns of conversations say nothing");
+    }
+
+    #[test]
+    fn an_account_that_takes_over_for_its_cluster_is_known_at_its_first_question() {
+        let mut group = Group::default();
+        for id in 0..100 {
+            let member = Member { id, openings: 1.0, opens: true, is_of_cluster: id >= 20, ..Member::default() };
+            group.request(START, &member);
+        }
+        assert!(group.likeness.known() > 0.7, "{}", group.likeness.known());
+        assert_eq!(group.likeness.variances(), None, "how much it asks is not known yet");
     }
 
     #[test]
