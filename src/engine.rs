@@ -93,6 +93,7 @@ struct Surroundings {
     header_order_changed: bool,
     offers_same_tools: bool,
     repeats_refused: bool,
+    is_own_retry: bool,
 }
 
 /// What the fleet saw of a request's subject and of its groups, what was seen here included.
@@ -142,6 +143,7 @@ impl Engine {
         let member = Member { opens, is_retry, ..member(observation, &actor, sight, now) };
         let mut surroundings = self.groups(observation, &actor, &member, &mut suspects, policy, now);
         surroundings.offers_same_tools = offers_same_tools;
+        surroundings.is_own_retry = is_own_retry;
         // Others may ask the same by chance: it has to come from within the cluster that was refused it.
         let is_of_refused = |group: &Option<Suspected>| group.is_some_and(|group| Some(group.id) == refused);
         surroundings.repeats_refused = suspects.iter().any(is_of_refused);
@@ -272,7 +274,9 @@ impl Engine {
         let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
         let cluster = held_with.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group));
         // A question that was refused to another key speaks against a key that is new, and against this request of one that others may use too.
-        let is_of_record = !surroundings.repeats_refused || actor.openings.sum() < ENOUGH;
+        // A question that was refused to the same key may speak against it and never for it: nobody is cleared by waiting.
+        let is_of_record = (!surroundings.repeats_refused || actor.openings.sum() < ENOUGH)
+            && (!surroundings.is_own_retry || weighed.total() > actor.suspicion.evidence.log_odds());
         self.memory.change_actor(subject.id, now, |actor| {
             if is_of_record {
                 actor.suspicion.add(weighed.own, acts, advises, bias);
@@ -453,6 +457,7 @@ impl Engine {
             header_order_changed: false,
             offers_same_tools: conversation.is_some_and(|asked| actor.has_offered(asked)),
             repeats_refused: false,
+            is_own_retry: false,
         };
         let standing = self.standing(actor, now);
         for (link, id) in cluster::groups(&self.groups_of(observation)) {
@@ -595,7 +600,7 @@ fn is_old(actor: &Actor, now: Time) -> bool {
 }
 
 fn facts<'a>(observation: &'a Observation, actor: &'a Actor, surroundings: &Surroundings, now: Time) -> Facts<'a> {
-    let Surroundings { inherited, header_order_changed, offers_same_tools, repeats_refused } = *surroundings;
+    let Surroundings { inherited, header_order_changed, offers_same_tools, repeats_refused, .. } = *surroundings;
     Facts { observation, actor, inherited, header_order_changed, offers_same_tools, repeats_refused, now }
 }
 
@@ -810,6 +815,30 @@ mod tests {
         };
         let (patient, impatient) = (score("Bearer patient", 6.0), score("Bearer impatient", 1.0));
         assert!(impatient.value() > 5.0 * patient.value(), "{impatient:?} {patient:?}");
+    }
+
+    #[test]
+    fn waiting_clears_nobody() {
+        let mut bench = Bench::new("");
+        let verdict = bench.ask("Bearer a", 0.0, "", "question 1");
+        bench.engine.memory_mut().change_actor(verdict.subject.id, START, |actor| {
+            for _ in 0..20 {
+                actor.suspicion.add(4.0, 12.0, 0.0, -5.8);
+            }
+        });
+        let known = |bench: &Bench| bench.engine.memory().actors().get(verdict.subject.id).unwrap().suspicion;
+        let refused = Admission { refused: Some((60, Holder::Cluster)), charge: Charge::default() };
+        let before = known(&bench).evidence.log_odds();
+        // The same question again and again, and then as many that are new.
+        for number in 0..500 {
+            bench.ask("Bearer a", f64::from(number), "", "question 2");
+            bench.engine.refused(verdict.subject, &refused, START.plus_seconds(number.into()));
+        }
+        assert!(known(&bench).evidence.log_odds() > 0.9 * before);
+        for number in 3..500 {
+            bench.ask("Bearer a", 500.0, "", &question(number));
+        }
+        assert!(known(&bench).evidence.log_odds() < 0.7 * before);
     }
 
     #[test]
