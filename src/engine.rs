@@ -65,6 +65,14 @@ const LITTLE: f32 = 2.0;
 /// cluster's log-odds are a mean over many requests already.
 const AT_ONCE: f32 = 1.0;
 
+/// Log-odds of own evidence, and of what clusters add to it, up to which an actor may be established. A popular tool that asks in one turn without a
+/// system prompt has 4.4; what its customers share with a campaign adds less than 3 while its prompt is contested.
+const FORM_OF_A_TOOL: f32 = 4.5;
+const LITTLE_OF_CLUSTERS: f32 = 3.0;
+
+/// Log-odds that one hand moves a group from which on its members may be held.
+const HELD: f32 = 1.0;
+
 /// Log-odds of coordination from which on an actor is surely a cluster's, however little it asked: more than association is supported by
 /// form alone.
 const SURELY: f32 = 5.0;
@@ -392,7 +400,8 @@ impl Engine {
             let mut change = self.memory.group(id, now);
             // Whoever got no answer yet is taken to be like the others.
             let tokens = member.tokens.or_else(|| Some(change.known().tokens_per_request()));
-            let member = &Member { tokens, ..*member };
+            let is_held = weights.bias + change.known().evidence.log_odds() > HELD;
+            let member = &Member { tokens, is_held, ..*member };
             change.with(|group| {
                 group.request(now, member);
                 if group.header_order == 0 {
@@ -633,7 +642,10 @@ fn member(observation: &Observation, actor: &Actor, sight: Sight, now: Time) -> 
         network: observation.network.map(|network| network.id),
         client: observation.client_principal.id,
         is_of_cluster: of_clusters(actor) >= SURELY,
-        is_established: is_old(actor, now) && actor.suspicion.actionable_log_odds() < LITTLE,
+        is_established: is_old(actor, now)
+            && actor.suspicion.own_log_odds() < FORM_OF_A_TOOL
+            && of_clusters(actor) < LITTLE_OF_CLUSTERS,
+        is_held: false,
         is_single_turn: asks(Conversation::is_single_turn),
         is_cued: asks(|asked| asked.cues().any()),
         contradicts: observation.contradictions.count() > 0,

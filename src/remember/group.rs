@@ -71,6 +71,8 @@ pub struct Member {
     pub client: u64,
     /// It was known for a day or more, and little speaks against it: see [`ESTABLISHED`].
     pub is_established: bool,
+    /// The group is suspected: how far apart its members ask says how they wait for its budget, and nothing of them.
+    pub is_held: bool,
     /// It asks one question.
     pub is_single_turn: bool,
     /// It uses a phrase that elicits training data.
@@ -79,8 +81,9 @@ pub struct Member {
     pub contradicts: bool,
 }
 
-/// An actor that was first seen so many seconds ago, a day, is established, as long as little speaks against it. Those whom a campaign
-/// brings along are younger when its cluster comes under suspicion, and suspects from then on.
+/// An actor that was first seen so many seconds ago, a day, is established, as long as little speaks against it: neither more of its own than
+/// the form of a tool that asks in one turn, nor its clusters. Those whom a campaign brings along are younger when its cluster comes under
+/// suspicion, and suspects from then on.
 pub const ESTABLISHED: f64 = 86_400.0;
 
 impl Group {
@@ -186,7 +189,9 @@ impl Likeness {
             let chance = |rate: f32| 0.5 / rate.exp();
             let by_chance = (chance(self.last.rate) + chance(this.rate)) / 2.0;
             self.rates.add(half_square(self.last.rate, this.rate) - by_chance);
-            self.intervals.add(half_square(self.last.interval, this.interval));
+            let intervals = half_square(self.last.interval, this.interval);
+            let before = self.intervals.0 / (self.pairs.0 - 1.0).max(1.0);
+            self.intervals.add(if member.is_held { before } else { intervals });
         }
         self.last = this;
     }
@@ -282,6 +287,27 @@ mod tests {
         }
         assert!(group.likeness.known() > 0.7, "{}", group.likeness.known());
         assert_eq!(group.likeness.variances(), None, "how much it asks is not known yet");
+    }
+
+    #[test]
+    fn how_far_apart_members_ask_is_not_learnt_while_they_wait() {
+        let ask = |group: &mut Group, turn: u64, is_held: bool| {
+            let interval = if is_held && turn % 3 == 0 { 9_000.0 } else { 20.0 };
+            let member = Member {
+                id: turn % 9,
+                openings: 9.0,
+                opens: true,
+                interval: Some(interval),
+                is_held,
+                ..Member::default()
+            };
+            group.request(START, &member);
+        };
+        let mut group = Group::default();
+        (0..100).for_each(|turn| ask(&mut group, turn, false));
+        let before = group.likeness.variances();
+        (0..100).for_each(|turn| ask(&mut group, turn, true));
+        assert!((before.unwrap().1 - group.likeness.variances().unwrap().1).abs() < 1e-3, "{before:?} {group:?}");
     }
 
     #[test]
