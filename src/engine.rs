@@ -66,12 +66,13 @@ const LITTLE: f32 = 2.0;
 const AT_ONCE: f32 = 1.0;
 
 /// Log-odds of own evidence, and of what clusters add to it, up to which an actor may be established. A popular tool that asks in one turn without a
-/// system prompt has 4.4; what its customers share with a campaign adds less than 3 while its prompt is contested.
+/// system prompt has 4.4; what its customers share with a campaign adds less than 1 while its prompt is contested, and what a relay's key is seen in
+/// for its harvest adds more.
 const FORM_OF_A_TOOL: f32 = 4.5;
-const LITTLE_OF_CLUSTERS: f32 = 3.0;
+const LITTLE_OF_CLUSTERS: f32 = 1.0;
 
-/// Log-odds that one hand moves a group from which on its members may be held.
-const HELD: f32 = 1.0;
+/// Log-odds that one hand moves a group from which on its members are held: below, what few members do must not be kept for long.
+const HELD: f32 = 2.5;
 
 /// Log-odds of coordination from which on an actor is surely a cluster's, however little it asked: more than association is supported by
 /// form alone.

@@ -80,7 +80,7 @@ pub type ClusterFeature = Feature<fn(&Cluster<'_>) -> f32>;
 const CONTESTED: f32 = 0.02;
 
 /// The share of the last questions that come from strangers from which on what is shared is contested in a young memory.
-const CONTESTED_BY_STRANGERS: f32 = 0.03;
+const CONTESTED_BY_STRANGERS: f32 = 0.04;
 
 /// The shares of the last questions from which on members are known well enough to be judged.
 const KNOWN: f32 = 0.7;
