@@ -182,7 +182,8 @@ impl Engine {
             is_several(&self.memory, id) || self.fleet.group(id, stale_after, now).is_some_and(is_known)
         };
         set_template_client(&mut groups, observation, is_several);
-        let standing = self.standing(actor, now);
+        // What the fleet counts of strangers is of all its time, and not of the last questions: it contests nothing.
+        let standing = Standing { memory_is_young: false, ..self.standing(actor, now) };
         let mut whole = None;
         for (link, id) in cluster::groups(&groups) {
             let Some(crowd) = self.fleet.group(id, stale_after, now) else { continue };
