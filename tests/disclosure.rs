@@ -36,7 +36,7 @@ fn seen(things: &[(Thing, u32, u32)], policy: &Policy) -> Memory {
         };
         for member in 0..suspects + honest {
             let id = u64::from(member) + 1;
-            memory.change_group(group, NOW, |group| group.request(NOW, &Member { id, ..Member::default() }));
+            memory.group(group, NOW).once(|group| group.request(NOW, &Member { id, ..Member::default() }));
             if member < *suspects {
                 memory.note_clue(*thing, id, 0.97, NOW);
             }

@@ -26,7 +26,7 @@ fn see(memory: &mut Memory, actor: u64, group: u64, now: Time) {
         actor.suspicion.add(1.0, 1.5, 0.5, -4.0);
     });
     let member = scarecrow::remember::Member { id: actor, ..Default::default() };
-    memory.change_group(mix(group), now, |group| {
+    memory.group(mix(group), now).once(|group| {
         group.request(now, &member);
         group.evidence.add(1.0, -3.0);
     });

@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn how_far_apart_members_ask_is_not_learnt_while_they_wait() {
         let ask = |group: &mut Group, turn: u64, is_held: bool| {
-            let interval = if is_held && turn % 3 == 0 { 9_000.0 } else { 20.0 };
+            let interval = if is_held && turn.is_multiple_of(3) { 9_000.0 } else { 20.0 };
             let member = Member {
                 id: turn % 9,
                 openings: 9.0,

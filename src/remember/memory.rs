@@ -149,8 +149,8 @@ impl<'m, R: Record> Change<'m, R> {
         self.known
     }
 
-    /// Changes it in one step.
-    fn once(mut self, with: impl Fn(&mut R)) -> &'m R {
+    /// Changes it in one step, and ends the change. Returns the record as it is then.
+    pub fn once(mut self, with: impl Fn(&mut R)) -> &'m R {
         self.with(with);
         self.done()
     }
