@@ -182,7 +182,7 @@ impl Engine {
             is_several(&self.memory, id) || self.fleet.group(id, stale_after, now).is_some_and(is_known)
         };
         set_template_client(&mut groups, observation, is_several);
-        // What the fleet counts of strangers is of all its time, and not of the last questions: it contests nothing.
+        // A fleet's count of strangers covers all its time, and not the last questions, so strangers contest no prompt here.
         let standing = Standing { memory_is_young: false, ..self.standing(actor, now) };
         let mut whole = None;
         for (link, id) in cluster::groups(&groups) {
@@ -400,7 +400,7 @@ impl Engine {
             }
             let order = if link == Link::Client { observation.order } else { 0 };
             let mut change = self.memory.group(id, now);
-            // Whoever got no answer yet is taken to be like the others.
+            // A caller without an answer yet is taken to be like the group's other members.
             let tokens = member.tokens.or_else(|| Some(change.known().tokens_per_request()));
             let is_held = weights.bias + change.known().evidence.log_odds() > HELD;
             let member = &Member { tokens, is_held, ..*member };

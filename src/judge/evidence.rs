@@ -25,7 +25,7 @@ pub const FORM: f32 = 6.3;
 const SUPPORT_FROM: f32 = 3.0;
 const SUPPORT: f32 = 3.0;
 
-/// So many log-odds of own evidence more are needed where others than one hand use the same prompt: customers of a popular tool that asks
+/// Log-odds of own evidence that a contested prompt needs beyond [`SUPPORT_FROM`]: customers of a popular tool that asks
 /// in one turn have up to 4.4.
 const SUPPORT_AGAINST_OTHERS: f32 = 0.7;
 
