@@ -62,6 +62,23 @@ groups:
 }
 
 #[test]
+fn users_of_tools_whose_prompts_hold_phrases_of_pipelines_are_served() {
+    let scenario = file(
+        "phrases.yaml",
+        "days: 1.5
+seed: 31
+groups:
+- {name: grading, actors: 600, versions: 4, traffic: [{client: grading, tokens: {median: 150}}],
+   arrivals: {process: sessions, per_day: 8, spread: 1.0}}
+- {name: tutor, actors: 300, versions: 4, traffic: [{client: tutor, tokens: {median: 500}}],
+   arrivals: {process: sessions, per_day: 6, spread: 1.0}}
+",
+    );
+    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--json"]);
+    assert_eq!(report["honest_refused"], json!(0.0), "{}", report["honest_refused_by_kind"]);
+}
+
+#[test]
 fn customers_of_a_popular_tool_are_served_on_the_first_day_though_a_relay_uses_it_too() {
     let scenario = file(
         "popular.yaml",
