@@ -141,15 +141,19 @@ impl Engine {
         let is_own_retry = conversation.zip(before).is_some_and(|(asked, actor)| actor.is_retry(asked));
         let refused = conversation.filter(|_| !is_own_retry).and_then(|asked| self.refusals.of(asked, now));
         let is_retry = is_own_retry || refused.is_some();
-        let opens = opens(observation) && !is_retry;
+        let asking = Asking {
+            opens: opens(observation) && !is_retry,
+            is_retry,
+            is_waiting: before.is_some_and(Actor::is_waiting),
+        };
         let actor = *self.memory.change_actor(subject.id, now, |actor| {
-            actor.request(now, sight, opens, network, observation.client_principal.id);
+            actor.request(now, sight, asking.opens, network, observation.client_principal.id);
             if let Some(conversation) = conversation {
                 actor.conversation(conversation, now);
             }
         });
         let mut suspects = Suspects::default();
-        let member = Member { opens, is_retry, ..member(observation, &actor, sight, now) };
+        let member = member(observation, &actor, sight, asking, now);
         let mut surroundings = self.groups(observation, &actor, &member, &mut suspects, policy, now);
         surroundings.offers_same_tools = offers_same_tools;
         surroundings.is_own_retry = is_own_retry;
@@ -631,14 +635,26 @@ fn opens(observation: &Observation) -> bool {
     observation.conversation.as_deref().is_none_or(Conversation::is_single_turn)
 }
 
-/// The request as its groups see it.
-fn member(observation: &Observation, actor: &Actor, sight: Sight, now: Time) -> Member {
+/// How a request lies to those that were refused.
+#[derive(Clone, Copy)]
+struct Asking {
+    /// It begins a conversation, and is no retry.
+    opens: bool,
+    /// It asks again what was refused, to its caller or to another.
+    is_retry: bool,
+    /// What its caller asked before was refused.
+    is_waiting: bool,
+}
+
+/// The request as its groups see it; whether they are held, each of them knows.
+fn member(observation: &Observation, actor: &Actor, sight: Sight, asking: Asking, now: Time) -> Member {
     let asks = |holds: fn(&Conversation) -> bool| observation.conversation.as_deref().is_some_and(holds);
     Member {
         id: observation.subject().id,
         openings: actor.openings.sum(),
-        opens: true,
-        is_retry: false,
+        opens: asking.opens,
+        is_retry: asking.is_retry,
+        is_waiting: asking.is_waiting,
         interval: sight.interval,
         tokens: actor.tokens_per_answer(),
         network: observation.network.map(|network| network.id),

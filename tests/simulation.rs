@@ -62,6 +62,28 @@ groups:
 }
 
 #[test]
+fn a_campaign_that_waits_is_held_as_one_that_gives_up() {
+    let scenario = file(
+        "waits.yaml",
+        "days: 2.5
+seed: 3
+groups:
+- {name: commits, actors: 100, versions: 4, traffic: [{client: commits, tokens: {median: 40}}],
+   arrivals: {process: sessions, per_day: 12, spread: 1.3}}
+- name: waits
+  harvest: true
+  actors: 40
+  traffic: [{client: synthesizer, tokens: {median: 500}}]
+  arrivals: {process: dealt, per_day: 150}
+",
+    );
+    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "wait", "--json"]);
+    let loot = report["loot"].as_f64().unwrap();
+    // Keys that are let in ask for those that wait, and so come to differ in how much they ask.
+    assert!(loot < 0.15, "{loot}");
+}
+
+#[test]
 fn users_of_tools_whose_prompts_hold_phrases_of_pipelines_are_served() {
     let scenario = file(
         "phrases.yaml",

@@ -137,6 +137,12 @@ impl Actor {
         question(conversation).is_some_and(|asked| asked == self.asked.refused)
     }
 
+    /// Whether what it asked last was refused, if only at first.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.asked.refused != 0 && self.asked.last == self.asked.refused
+    }
+
     /// Notes that its last request was refused.
     pub fn refuse(&mut self) {
         self.asked.refused = self.asked.last;

@@ -61,6 +61,8 @@ pub struct Member {
     pub opens: bool,
     /// It asks again what was refused.
     pub is_retry: bool,
+    /// What it asked before was refused at first: it asks when it may, and not when it would.
+    pub is_waiting: bool,
     /// Seconds since its last request; `None` for the first.
     pub interval: Option<f64>,
     /// Tokens that its prompts and its answers have on average; of one who got no answer yet, those of the others.
@@ -71,7 +73,7 @@ pub struct Member {
     pub client: u64,
     /// It was known for a day or more, and little speaks against it: see [`ESTABLISHED`].
     pub is_established: bool,
-    /// The group is suspected: how far apart its members ask says how they wait for its budget, and nothing of them.
+    /// The group is suspected: how its members ask says how they wait for its budget, and little of them.
     pub is_held: bool,
     /// It asks one question.
     pub is_single_turn: bool,
@@ -172,7 +174,9 @@ impl Likeness {
         for (sum, holds) in [(&mut self.asked, true), (&mut self.known, is_known || member.is_of_cluster)] {
             *sum = (*sum - *sum / RECENT).saturating_add(QUESTION * u16::from(holds));
         }
-        let Some(interval) = member.interval.filter(|_| is_known) else { return };
+        // Those who are let in ask for those who wait: under one hand that drives the rates of members apart.
+        let is_compared = is_known && !(member.is_held && member.is_waiting);
+        let Some(interval) = member.interval.filter(|_| is_compared) else { return };
         // Workers know of each other's requests half a second late: shorter intervals are all the same.
         let interval = interval.max(super::intervals::SIDE_BY_SIDE) as f32;
         let this =
@@ -290,24 +294,32 @@ mod tests {
     }
 
     #[test]
-    fn how_far_apart_members_ask_is_not_learnt_while_they_wait() {
-        let ask = |group: &mut Group, turn: u64, is_held: bool| {
-            let interval = if is_held && turn.is_multiple_of(3) { 9_000.0 } else { 20.0 };
-            let member = Member {
-                id: turn % 9,
-                openings: 9.0,
-                opens: true,
-                interval: Some(interval),
-                is_held,
-                ..Member::default()
-            };
+    fn how_members_ask_is_not_learnt_while_they_wait() {
+        let ask = |group: &mut Group, turn: u64, member: Member| {
+            let member = Member { id: turn % 9, opens: true, ..member };
             group.request(START, &member);
         };
-        let mut group = Group::default();
-        (0..100).for_each(|turn| ask(&mut group, turn, false));
-        let before = group.likeness.variances();
-        (0..100).for_each(|turn| ask(&mut group, turn, true));
-        assert!((before.unwrap().1 - group.likeness.variances().unwrap().1).abs() < 1e-3, "{before:?} {group:?}");
+        let calm = Member { openings: 9.0, interval: Some(20.0), ..Member::default() };
+        let known = || {
+            let mut group = Group::default();
+            (0..100).for_each(|turn| ask(&mut group, turn, calm));
+            group
+        };
+        let (rates, intervals) = known().likeness.variances().unwrap();
+        // How far apart they ask is not learnt of a group that is held.
+        let mut group = known();
+        let paced = |turn: u64| Member { interval: Some(if turn.is_multiple_of(3) { 9e3 } else { 20.0 }), ..calm };
+        (0..100).for_each(|turn| ask(&mut group, turn, Member { is_held: true, ..paced(turn) }));
+        assert!((group.likeness.variances().unwrap().1 - intervals).abs() < 1e-3, "{group:?}");
+        (0..100).for_each(|turn| ask(&mut group, turn, paced(turn)));
+        assert!(group.likeness.variances().unwrap().1 > 1.0, "{group:?}");
+        // How much they ask is not learnt of those who wait for its budget.
+        let mut group = known();
+        let rated = |turn: u64| Member { openings: if turn.is_multiple_of(3) { 90.0 } else { 9.0 }, ..calm };
+        (0..100).for_each(|turn| ask(&mut group, turn, Member { is_held: true, is_waiting: true, ..rated(turn) }));
+        assert!((group.likeness.variances().unwrap().0 - rates).abs() < 1e-3, "{group:?}");
+        (0..100).for_each(|turn| ask(&mut group, turn, Member { is_held: true, ..rated(turn) }));
+        assert!(group.likeness.variances().unwrap().0 > 0.5, "{group:?}");
     }
 
     #[test]
