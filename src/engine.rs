@@ -287,10 +287,13 @@ impl Engine {
         let before = if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy) } else { None };
         let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
         let cluster = held_with.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group));
-        // A question that was refused to another key speaks against a key that is new, and against this request of one that others may use too.
-        // A question that was refused to the same key may speak against it and never for it: nobody is cleared by waiting.
-        let is_of_record = (!surroundings.repeats_refused || actor.openings.sum() < ENOUGH)
-            && (!surroundings.is_own_retry || weighed.total() > actor.suspicion.evidence.log_odds());
+        let is_of_record = if surroundings.is_own_retry {
+            // It may speak against its caller and never for it: nobody is cleared by waiting.
+            weighed.total() > actor.suspicion.evidence.log_odds()
+        } else {
+            // What was refused to another key speaks against a key that is new, and of one that others may use too against this request alone.
+            !surroundings.repeats_refused || actor.openings.sum() < ENOUGH
+        };
         self.memory.change_actor(subject.id, now, |actor| {
             if is_of_record {
                 actor.suspicion.add(weighed.own, acts, advises, bias);
@@ -449,7 +452,7 @@ impl Engine {
     fn standing(&self, actor: &Actor, now: Time) -> Standing {
         Standing {
             openings: actor.openings.sum(),
-            was_in_cluster: of_clusters(actor) >= AT_ONCE,
+            was_in_cluster: actor.suspicion.of_clusters() >= AT_ONCE,
             memory_is_young: now.seconds_since(self.memory.began()) < YOUNG,
         }
     }
@@ -604,11 +607,6 @@ fn most_specific(suspects: &Suspects) -> Option<(Link, u64)> {
     Link::BY_SPECIFICITY.into_iter().find_map(|link| Some((link, suspects.get(link as usize)?.as_ref()?.id)))
 }
 
-/// The mean log-odds that clusters added to an actor's requests, as far as they may act.
-fn of_clusters(actor: &Actor) -> f32 {
-    actor.suspicion.actionable_log_odds() - actor.suspicion.own_log_odds()
-}
-
 /// Whether an actor has been known for long enough to be established.
 fn is_old(actor: &Actor, now: Time) -> bool {
     now.seconds_since(actor.first_seen) >= ESTABLISHED
@@ -659,10 +657,10 @@ fn member(observation: &Observation, actor: &Actor, sight: Sight, asking: Asking
         tokens: actor.tokens_per_answer(),
         network: observation.network.map(|network| network.id),
         client: observation.client_principal.id,
-        is_of_cluster: of_clusters(actor) >= SURELY,
+        is_of_cluster: actor.suspicion.of_clusters() >= SURELY,
         is_established: is_old(actor, now)
             && actor.suspicion.own_log_odds() < FORM_OF_A_TOOL
-            && of_clusters(actor) < LITTLE_OF_CLUSTERS,
+            && actor.suspicion.of_clusters() < LITTLE_OF_CLUSTERS,
         is_held: false,
         is_single_turn: asks(Conversation::is_single_turn),
         is_cued: asks(|asked| asked.cues().any()),

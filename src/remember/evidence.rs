@@ -121,6 +121,12 @@ impl Suspicion {
     pub fn own_log_odds(&self) -> f32 {
         self.own / self.evidence.weight.max(1.0)
     }
+
+    /// The mean log-odds that clusters added to the actor's requests, as far as they may act.
+    #[must_use]
+    pub fn of_clusters(&self) -> f32 {
+        self.actionable_log_odds() - self.own_log_odds()
+    }
 }
 
 impl Merge for Suspicion {
