@@ -1,6 +1,8 @@
 //! What a prompt is like, without its words: keyed hashes of its parts, and cues.
 
 pub mod cue;
+mod entity;
+mod lookalike;
 pub mod normal;
 pub mod simhash;
 mod words;

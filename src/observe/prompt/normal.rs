@@ -1,6 +1,8 @@
-//! A text in the form in which texts are compared: lower case, numbers as `0`, white space as one space.
+//! A text in the form in which texts are compared: lower case, numbers as `0`, white space as one space, letters as what they look like.
 
 use super::super::excerpt::{HEAD, TAIL};
+use super::entity;
+use super::lookalike::{Fold, fold};
 
 /// Bytes of normalised text that are kept. Lower case may take more bytes than upper case.
 const ROOM: usize = HEAD + TAIL + 256;
@@ -32,7 +34,8 @@ impl Normal {
     pub fn new(text: &[u8]) -> Self {
         // White space at the start is left out too.
         let mut normal = Self { bytes: [0; ROOM], length: 0, last: SPACE };
-        let mut rest = text;
+        let mut plain = [0; HEAD + TAIL];
+        let mut rest = if text.contains(&b'&') { entity::plain(text, &mut plain) } else { text };
         while !rest.is_empty() {
             rest = normal.push_ascii(rest);
             let others = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
@@ -99,7 +102,11 @@ impl Normal {
             } else if character.is_numeric() {
                 self.push(DIGIT);
             } else {
-                self.push_lower(character);
+                match fold(character) {
+                    Fold::Letter(letter) => self.push(letter),
+                    Fold::Nothing => {}
+                    Fold::Same => self.push_lower(character),
+                }
             }
         }
     }
@@ -118,6 +125,8 @@ impl Normal {
     fn push_lower(&mut self, character: char) {
         self.last = 0;
         for lower in character.to_lowercase() {
+            // What is no letter of ASCII as a capital may look like one in lower case.
+            let lower = if let Fold::Letter(letter) = fold(lower) { char::from(letter) } else { lower };
             let end = self.length + lower.len_utf8();
             if let Some(free) = self.bytes.get_mut(self.length..end) {
                 lower.encode_utf8(free);
@@ -136,9 +145,10 @@ mod tests {
     fn case_numbers_and_white_space_do_not_count() {
         for (text, expected) in [
             ("  Question 12:\n\n\tWhat IS 3.50 €? ", "question 0: what is 0.0 €?"),
-            ("ÄRGER im CAFÉ", "ärger im café"),
+            ("ÄRGER im CAFÉ", "arger im cafe"),
+            ("Т\u{200b}һіn\u{301}k ｓｔｅｐ by 𝖘𝖙𝖊𝖕", "think step by step"),
             ("第１２题：\u{3000}你好", "第0题： 你好"),
-            ("٣٤ سؤال", "0 سؤال"),
+            ("٣٤ سؤال", "0 سؤlل"),
             ("", ""),
             (" \n ", ""),
         ] {
@@ -161,11 +171,19 @@ mod tests {
             } else if character.is_numeric() {
                 String::from("0")
             } else {
-                character.to_lowercase().collect()
+                match fold(character) {
+                    _ if character.is_ascii() => character.to_lowercase().collect(),
+                    Fold::Letter(letter) => char::from(letter).into(),
+                    Fold::Nothing => String::new(),
+                    Fold::Same => character
+                        .to_lowercase()
+                        .map(|lower| if let Fold::Letter(letter) = fold(lower) { char::from(letter) } else { lower })
+                        .collect(),
+                }
             };
             let is_once = plain == " " || plain == "0";
             let is_dropped = normal.ends_with(&plain) || (normal.is_empty() && plain == " ");
-            if !(is_once && is_dropped) {
+            if !(plain.is_empty() || is_once && is_dropped) {
                 normal += &plain;
             }
         }

@@ -1,0 +1,153 @@
+//! Letters that look like others: what a character becomes so that prompts can be compared however they are spelled.
+//!
+//! A prompt in Cyrillic or mathematical letters that look Latin, in full-width ones, with accents or with invisible characters between the
+//! letters reads the same to a model. Phrases and templates would miss it, so both sides are folded: what looks like one Latin letter becomes
+//! it (the skeletons of Unicode TR 39 and the compatibility decompositions of UAX 15), and what shows nothing goes. Texts of other
+//! scripts are folded as well, always in the same way, and stay as different as they are.
+
+mod table;
+
+use table::RUNS;
+
+/// What a character becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// This letter of ASCII, in lower case.
+    Letter(u8),
+    /// Nothing: it is invisible, or a mark on the letter before it.
+    Nothing,
+    /// Itself.
+    Same,
+}
+
+/// Scripts of which no letter looks Latin: nearly all text beyond ASCII, looked at first. From CJK's radicals to the end of Hangul.
+const OTHERS: std::ops::Range<u32> = 0x2e80..0xd7a4;
+
+/// What shows nothing: ignorable by default (Unicode's `Default_Ignorable_Code_Point`), and general combining marks, with the vowel signs of
+/// Hebrew and Arabic, that people write or leave out.
+const NOTHING: [(u32, u32); 24] = [
+    (0xad, 0xad),
+    (0x300, 0x36f),
+    (0x483, 0x489),
+    (0x591, 0x5bd),
+    (0x61c, 0x61c),
+    (0x64b, 0x65f),
+    (0x115f, 0x1160),
+    (0x17b4, 0x17b5),
+    (0x180b, 0x180f),
+    (0x1ab0, 0x1aff),
+    (0x1dc0, 0x1dff),
+    (0x200b, 0x200f),
+    (0x202a, 0x202e),
+    (0x2060, 0x206f),
+    (0x20d0, 0x20ff),
+    (0x3164, 0x3164),
+    (0xfe00, 0xfe0f),
+    (0xfe20, 0xfe2f),
+    (0xfeff, 0xfeff),
+    (0xffa0, 0xffa0),
+    (0xfff0, 0xfff8),
+    (0x1bca0, 0x1bca3),
+    (0x1d173, 0x1d17a),
+    (0xe0000, 0xe0fff),
+];
+
+/// What a character beyond ASCII becomes. Takes a dozen comparisons at most.
+#[must_use]
+pub fn fold(character: char) -> Fold {
+    let code = u32::from(character);
+    if OTHERS.contains(&code) && code != 0x3164 {
+        return Fold::Same;
+    }
+    let place = NOTHING.partition_point(|(first, _)| *first <= code);
+    if place.checked_sub(1).and_then(|place| NOTHING.get(place)).is_some_and(|(_, last)| code <= *last) {
+        return Fold::Nothing;
+    }
+    let place = RUNS.partition_point(|run| run >> 10 <= code);
+    let Some(run) = place.checked_sub(1).and_then(|place| RUNS.get(place)) else { return Fold::Same };
+    let (first, count, letter) = (run >> 10, run >> 5 & 31, run & 31);
+    if code - first > count { Fold::Same } else { Fold::Letter(b'a' + (letter + code - first) as u8) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+    use unicode_normalization::UnicodeNormalization;
+    use unicode_normalization::char::is_combining_mark;
+
+    /// The one letter of ASCII that a character looks like or is made from, by Unicode's data.
+    fn looks_like(character: char) -> Option<u8> {
+        let only = |text: String| {
+            let mut letters = text.chars().filter(|letter| !is_combining_mark(*letter));
+            let letter = letters.next().filter(|_| letters.next().is_none())?;
+            letter.is_ascii_alphabetic().then(|| letter.to_ascii_lowercase() as u8)
+        };
+        let text = character.to_string();
+        // What it is made from goes before what it looks like.
+        only(text.nfkd().collect()).or_else(|| only(unicode_security::confusable_detection::skeleton(&text).collect()))
+    }
+
+    /// Runs of neighbours that become neighbours, each in one number: its first character, how many follow, and the first's letter.
+    fn runs() -> Vec<u32> {
+        let mut runs: Vec<(u32, u32, u8)> = Vec::new();
+        for character in ('\u{80}'..=char::MAX).filter(|c| !OTHERS.contains(&u32::from(*c)) && !c.is_numeric()) {
+            let Some(letter) = looks_like(character) else { continue };
+            let code = u32::from(character);
+            match runs.last_mut() {
+                Some((first, count, start))
+                    if code == *first + *count + 1 && u32::from(letter) == u32::from(*start) + *count + 1 =>
+                {
+                    *count += 1;
+                }
+                _ => runs.push((code, 0, letter)),
+            }
+        }
+        runs.into_iter().map(|(first, count, letter)| first << 10 | count << 5 | u32::from(letter - b'a')).collect()
+    }
+
+    #[test]
+    fn the_table_is_what_unicode_says() {
+        let runs = runs();
+        if std::env::var_os("WRITE_LOOKALIKES").is_some() {
+            let mut text = String::from(
+                "//! Generated from Unicode's data by the test `the_table_is_what_unicode_says`, with `WRITE_LOOKALIKES=1`.\n\n\
+                 /// Runs of characters that become neighbouring letters: the first in 22 bits, how many follow in 5, the first's letter in 5.\n\
+                 #[rustfmt::skip]\n",
+            );
+            let _ = writeln!(text, "pub const RUNS: [u32; {}] = [", runs.len());
+            for line in runs.chunks(16) {
+                let numbers: Vec<String> = line.iter().map(|run| format!("{run:#x}")).collect();
+                let _ = writeln!(text, "    {},", numbers.join(", "));
+            }
+            text += "];\n";
+            std::fs::write("src/observe/prompt/lookalike/table.rs", text).unwrap();
+            return;
+        }
+        assert!(runs == RUNS, "write it anew: WRITE_LOOKALIKES=1 cargo test the_table_is_what_unicode_says");
+    }
+
+    #[test]
+    fn letters_become_what_they_look_like() {
+        for (text, expected) in [
+            ("ехрlаіn", "explain"),
+            ("ｅｘｐｌａｉｎ", "explain"),
+            ("𝐞𝐱𝐩𝐥𝐚𝐢𝐧", "explain"),
+            ("é̀xplàïn", "explain"),
+            ("e\u{200b}x\u{2060}p\u{ad}lain", "explain"),
+            ("ⓔⓧⓟⓛⓐⓘⓝ", "explain"),
+            ("你好 नमस्ते", "你好 नमस्ते"),
+        ] {
+            let folded: String = text
+                .chars()
+                .filter_map(|character| match fold(character) {
+                    _ if character.is_ascii() => Some(character),
+                    Fold::Letter(letter) => Some(letter.into()),
+                    Fold::Nothing => None,
+                    Fold::Same => Some(character),
+                })
+                .collect();
+            assert_eq!(folded, expected);
+        }
+    }
+}
