@@ -152,9 +152,8 @@ impl Engine {
                 actor.conversation(conversation, now);
             }
         });
-        let mut suspects = Suspects::default();
         let member = member(observation, &actor, sight, asking, now);
-        let mut surroundings = self.groups(observation, &actor, &member, &mut suspects, policy, now);
+        let (mut surroundings, mut suspects) = self.groups(observation, &actor, &member, &Link::ALL, policy, now);
         surroundings.offers_same_tools = offers_same_tools;
         surroundings.is_own_retry = is_own_retry;
         // Others may ask the same by chance: it has to come from within the cluster that was refused it.
@@ -245,14 +244,10 @@ impl Engine {
     ) -> Outcome {
         let subject = observation.subject();
         let contributions = policy.model.contributions(&facts(observation, actor, surroundings, now));
-        let weighed = Weighed::new(&contributions);
         let bias = policy.model.requests.bias;
+        let Weight { weighed, own, support, acts, advises } =
+            weigh(observation, actor, &contributions, &surroundings.inherited, bias);
         let mut suspicion = actor.suspicion;
-        let own = suspicion.own_with(weighed.own, weighed.total(), bias);
-        let is_single_turn = observation.conversation.as_deref().is_some_and(Conversation::is_single_turn);
-        let support = weighed.support(own, is_single_turn, surroundings.inherited.contested());
-        let acts = weighed.actionable(support);
-        let advises = weighed.total() - acts;
         suspicion.add(weighed.own, acts, advises, bias);
 
         // A caller is held for what it did itself and for what its clusters do at present. That it was seen in one before counts as far as
@@ -378,24 +373,24 @@ impl Engine {
     }
 
     /// Notes the request with the groups that it belongs to. Returns what it inherits from them, and whether its client
-    /// profile was seen before with its headers in another order; `suspects` takes those that one hand moves more likely than not.
+    /// profile was seen before with its headers in another order; and those groups that one hand moves more likely than not.
     fn groups(
         &mut self,
         observation: &Observation,
         actor: &Actor,
         member: &Member,
-        suspects: &mut Suspects,
+        links: &[Link],
         policy: &Policy,
         now: Time,
-    ) -> Surroundings {
+    ) -> (Surroundings, Suspects) {
         self.memory.since(now);
         let weights = &policy.model.clusters;
-        let mut surroundings = Surroundings::default();
+        let (mut surroundings, mut suspects) = (Surroundings::default(), Suspects::default());
         let groups = shared(observation);
         let standing = self.standing(actor, now);
         // The first part of the prompt that several share.
         let mut part = None;
-        for link in Link::ALL {
+        for &link in links {
             let id = match link {
                 Link::TemplateClient => part.map(|part| template_client(part, observation.client_principal.id)),
                 link => groups.get(link as usize).copied().flatten(),
@@ -445,7 +440,7 @@ impl Engine {
                 *suspected = Some(Suspected { id, log_odds, requests: group.requests.sum(), elsewhere: 1.0 });
             }
         }
-        surroundings
+        (surroundings, suspects)
     }
 
     /// The standing of an actor among the members of its groups.
@@ -507,9 +502,28 @@ impl Engine {
         }
     }
 
-    /// Notes what a request of this subject asked that was judged before its body came.
-    pub fn conversation(&mut self, subject: Principal, conversation: &Conversation, now: Time) {
-        self.memory.change_actor(subject.id, now, |actor| actor.conversation(conversation, now));
+    /// How a request lies to those of its subject before it, for [`Engine::body`].
+    #[must_use]
+    pub fn sight(&self, observation: &Observation, now: Time) -> Sight {
+        self.memory.actors().get(observation.subject().id).map(|actor| actor.sight(now)).unwrap_or_default()
+    }
+
+    /// Notes the body of a request that was judged before it came: with its caller, and with the groups that the body puts it into. It
+    /// speaks against the caller from its next request on. `sight` is how the request lay when it was judged.
+    pub fn body(&mut self, observation: &Observation, sight: Sight, policy: &Policy, now: Time) {
+        let (subject, Some(conversation)) = (observation.subject(), observation.conversation.as_deref()) else {
+            return;
+        };
+        let actor = *self.memory.change_actor(subject.id, now, |actor| actor.conversation(conversation, now));
+        let asking = Asking { opens: opens(observation), is_retry: false, is_waiting: false };
+        let member = member(observation, &actor, sight, asking, now);
+        // Its client and its network were counted when it was judged.
+        let (surroundings, _) = self.groups(observation, &actor, &member, &Link::OF_BODY, policy, now);
+        let contributions = policy.model.contributions(&facts(observation, &actor, &surroundings, now));
+        let bias = policy.model.requests.bias;
+        let Weight { weighed, acts, advises, .. } =
+            weigh(observation, &actor, &contributions, &surroundings.inherited, bias);
+        self.memory.change_actor(subject.id, now, |actor| actor.suspicion.add(weighed.own, acts, advises, bias));
     }
 
     /// Notes what the answer to a request of this subject told, and charges its tokens to whom the request was charged.
@@ -543,6 +557,34 @@ impl Engine {
     pub fn take_table_events(&mut self) -> TableEvents {
         self.memory.take_events()
     }
+}
+
+/// The evidence of one request of one caller, in log-odds.
+struct Weight {
+    weighed: Weighed,
+    /// The mean of the caller's own evidence, with this request's.
+    own: f32,
+    /// As much of it as association may count on.
+    support: f32,
+    /// What may lead to more than a tag, and what may not.
+    acts: f32,
+    advises: f32,
+}
+
+/// Weighs what the features of a request contribute, in the light of what its caller did before.
+fn weigh(
+    observation: &Observation,
+    actor: &Actor,
+    contributions: &Contributions,
+    inherited: &Inherited,
+    bias: f32,
+) -> Weight {
+    let weighed = Weighed::new(contributions);
+    let own = actor.suspicion.own_with(weighed.own, weighed.total(), bias);
+    let is_single_turn = observation.conversation.as_deref().is_some_and(Conversation::is_single_turn);
+    let support = weighed.support(own, is_single_turn, inherited.contested());
+    let acts = weighed.actionable(support);
+    Weight { weighed, own, support, acts, advises: weighed.total() - acts }
 }
 
 /// What a request draws from by its action, and by the score that actionable evidence leads to: a throttled one from its caller's and its

@@ -43,6 +43,8 @@ pub enum Evidence {
     Rhythm,
     /// What the client is and pretends to be.
     Client,
+    /// How it keeps what it asks from being read.
+    Concealment,
     /// How it takes an answer.
     Conduct,
     /// What is asked for reads like making training data. Teachers and testers ask so too: never grounds for rejecting.
@@ -59,10 +61,11 @@ pub enum Evidence {
 
 impl Evidence {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Volume,
         Self::Rhythm,
         Self::Client,
+        Self::Concealment,
         Self::Conduct,
         Self::Intent,
         Self::Form,
@@ -83,6 +86,7 @@ impl Evidence {
             Self::Volume => "volume",
             Self::Rhythm => "rhythm",
             Self::Client => "client",
+            Self::Concealment => "concealment",
             Self::Conduct => "conduct",
             Self::Intent => "intent",
             Self::Form => "form",
@@ -126,7 +130,7 @@ pub(super) fn flag(holds: bool) -> f32 {
 }
 
 /// How many features there are.
-pub const COUNT: usize = 39;
+pub const COUNT: usize = 40;
 
 /// Every feature. Names never change their meaning: a changed feature gets a new name.
 pub const FEATURES: [RequestFeature; COUNT] = [
@@ -188,6 +192,15 @@ pub const FEATURES: [RequestFeature; COUNT] = [
             1 => 0.6,
             _ => 1.0,
         },
+    },
+    Feature {
+        name: "conceals",
+        evidence: Evidence::Concealment,
+        doc: documentation(
+            "It keeps its body from being read: a content coding that is not what its label says or that no client of a model API uses, an inspection budget filled with what asks for nothing, an expectation that HTTP does not know. No recorded client does.",
+        ),
+        is_specific: false,
+        read: |f| flag(f.observation.conceals().any()),
     },
     Feature {
         name: "http_library",

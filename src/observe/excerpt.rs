@@ -38,6 +38,12 @@ impl Excerpt {
         self.length > (HEAD + TAIL) as u64
     }
 
+    /// Whether bytes would be missing once a part is appended.
+    #[must_use]
+    pub fn would_be_cut(&self, part: &[u8]) -> bool {
+        self.length + part.len() as u64 > (HEAD + TAIL) as u64
+    }
+
     /// Appends a part of the text.
     pub fn push(&mut self, part: &[u8]) {
         // A line break or the like, which was escaped: copying in general costs as much as for a line.

@@ -8,6 +8,7 @@ pub mod address;
 pub mod answer;
 pub mod body;
 pub mod client;
+pub mod concealment;
 pub mod contradiction;
 pub mod conversation;
 pub mod credential;
@@ -27,6 +28,7 @@ pub mod shared;
 pub use address::{Address, Cidr};
 pub use answer::{Answer, Told};
 pub use client::{Client, Family};
+pub use concealment::{Concealment, Concealments};
 pub use contradiction::Contradictions;
 pub use conversation::{Asked, Conversation, RequestBody};
 pub use dialect::{Api, Dialect, Operation};
@@ -111,6 +113,8 @@ pub struct Observation {
     pub client: Client,
     /// Ways in which the request contradicts itself.
     pub contradictions: Contradictions,
+    /// How its headers keep its body from being read.
+    pub conceals: Concealments,
     /// The caller's address, for exemptions only; never leaves the engine.
     pub address: Option<Address>,
     /// [`hash::public`] of the route's name, where exemptions ask for it.
@@ -178,6 +182,7 @@ impl Observation {
             network,
             client_principal: client.principal(headers, ja4.as_ref()),
             contradictions: Contradictions::find(headers, &client, ja4.as_ref(), api),
+            conceals: concealed(headers),
             client,
             address,
             route: connection.route.map(hash::public),
@@ -188,12 +193,31 @@ impl Observation {
         }
     }
 
+    /// How it keeps its body from being read.
+    #[must_use]
+    pub fn conceals(&self) -> Concealments {
+        self.conceals | self.conversation.as_deref().map_or_else(Concealments::default, |asked| asked.conceals)
+    }
+
     /// The principal that carries the evidence of this request and that a throttle counts against:
     /// the credential, else the account, else the network, else the client profile.
     #[must_use]
     pub fn subject(&self) -> Principal {
         self.credential.or(self.account).or(self.network).unwrap_or(self.client_principal)
     }
+}
+
+/// How headers keep the body from being read. HTTP knows one expectation (RFC 9110, 10.1.1): whoever writes another hopes that nobody waits for
+/// the body.
+fn concealed(headers: &Headers<'_>) -> Concealments {
+    let expects_nothing = headers.get(Name::Expect).is_some_and(|expected| !is_continue(expected));
+    if expects_nothing { Concealments::of(Concealment::Expectation) } else { Concealments::default() }
+}
+
+/// Whether an `expect` asks for leave to send the body.
+#[must_use]
+pub fn is_continue(expected: &[u8]) -> bool {
+    expected.trim_ascii().eq_ignore_ascii_case(b"100-continue")
 }
 
 fn bad_body(api: Api, headers: &Headers<'_>, bodyless: bool) -> Option<BadBody> {

@@ -42,6 +42,10 @@ impl Link {
         Self::TemplateClient,
     ];
 
+    /// Those that a body tells of, in the order of [`Link::ALL`].
+    pub const OF_BODY: [Self; 6] =
+        [Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner, Self::TemplateClient];
+
     /// Those by which a cluster has a budget, the most specific first. A network and a client are shared by whoever happens to be there.
     pub const BY_SPECIFICITY: [Self; 6] =
         [Self::TemplateClient, Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner];

@@ -18,8 +18,8 @@ use crate::engine::{self, Outcome};
 use crate::judge::Verdict;
 use crate::observe::answer::head::number;
 use crate::observe::answer::{AnswerBody, ResponseHead};
-use crate::observe::{Dialect, Headers, Name, Observation, Principal, RequestBody, dialect, name};
-use crate::remember::Time;
+use crate::observe::{Dialect, Headers, Name, Observation, Principal, RequestBody, dialect, is_continue, name};
+use crate::remember::{Sight, Time};
 use crate::share::fields;
 use crate::share::metrics::Count;
 
@@ -49,6 +49,8 @@ struct Reading {
     body: RequestBody,
     /// The request waits for its verdict: the host keeps headers and body until then.
     hold: Option<Hold>,
+    /// How the request lay when it was judged, if that was before its body came.
+    judged: Option<Sight>,
     /// Bytes of the body that have come.
     seen: usize,
     /// Bytes that the body has, if the client told.
@@ -109,8 +111,11 @@ impl Exchange {
         let length = headers.get(Name::ContentLength).and_then(number);
         let length = length.and_then(|length| usize::try_from(length).ok());
         // A client that waits for leave to send its body has to get it.
-        let may_hold = policy.enforce && headers.find("expect").is_none() && capability::has(Capability::Ticks);
+        let may_hold =
+            policy.enforce && !headers.get(Name::Expect).is_some_and(is_continue) && capability::has(Capability::Ticks);
         let hold = may_hold.then(|| Worker::with(&policy, |worker| worker.holding.begin(self.id, now))).flatten();
+        let is_judged_first = hold.is_none() && policy.enforce;
+        let judged = is_judged_first.then(|| Worker::with(&policy, |worker| worker.engine.sight(&observation, now)));
         let action = match (&hold, policy.enforce) {
             (Some(_), _) => Action::Pause,
             // Who cannot wait is judged by what is known; the body is noted for the next time.
@@ -119,7 +124,7 @@ impl Exchange {
             (None, false) => Action::Continue,
         };
         if hold.is_some() || action == Action::Continue {
-            self.reading = Some(Box::new(Reading { observation, policy, body, hold, seen: 0, length }));
+            self.reading = Some(Box::new(Reading { observation, policy, body, hold, judged, seen: 0, length }));
         }
         action
     }
@@ -141,16 +146,17 @@ impl Exchange {
     /// Judges the request by what was read of its body, or notes that if it was judged before.
     fn end_of_request(&mut self, is_whole: bool) -> Action {
         let Some(reading) = self.reading.take() else { return Action::Continue };
-        let Reading { mut observation, policy, body, .. } = *reading;
+        let Reading { mut observation, policy, body, judged, .. } = *reading;
         let conversation = body.finish(is_whole);
         Worker::with(&policy, |worker| worker.counts.add(Count::of_extent(conversation.extent)));
+        let text_bytes = conversation.text_bytes();
+        observation.conversation = Some(Box::new(conversation));
         if let Some(sent) = &mut self.sent {
-            sent.prompt = conversation.text_bytes();
-            let subject = sent.subject;
-            Worker::with(&policy, |worker| worker.engine.conversation(subject, &conversation, raw::now()));
+            sent.prompt = text_bytes;
+            let sight = judged.unwrap_or_default();
+            Worker::with(&policy, |worker| worker.engine.body(&observation, sight, &policy, raw::now()));
             return Action::Continue;
         }
-        observation.conversation = Some(Box::new(conversation));
         self.judge(&observation, &policy, raw::now())
     }
 

@@ -75,6 +75,7 @@ fn explain(engine: &Engine, exchange: &Exchange, outcome: &Outcome, policy: &Pol
             "network": principal(observation.network),
             "client": principal(Some(observation.client_principal)),
             "software": observation.client.family.name(),
+            "conceals": observation.conceals().names().collect::<Vec<_>>(),
             "contradictions": observation.contradictions.names().collect::<Vec<_>>(),
         },
         "conversation": observation.conversation.as_ref().map(|conversation| conversation.to_json()),

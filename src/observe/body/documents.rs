@@ -16,6 +16,9 @@ pub enum End {
     Malformed,
 }
 
+/// White space that is skipped before the first document: more than anybody sends, and looked through in half a millisecond.
+const MOST_PADDING: u64 = 1 << 20;
+
 /// A sink for plain bytes that hands the fields of their documents to a visitor.
 pub struct Documents<F: Field, V> {
     splitter: Splitter,
@@ -26,6 +29,8 @@ pub struct Documents<F: Field, V> {
     is_broken: bool,
     /// Bytes of plain body that may still be read.
     left: u64,
+    /// Bytes of white space that may still come before the first document.
+    padding: u64,
     /// More came than may be read.
     is_cut: bool,
     /// Who hears the fields.
@@ -42,6 +47,7 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
             reader: Reader::default(),
             is_broken: false,
             left: limit,
+            padding: MOST_PADDING,
             is_cut: false,
             visitor,
         }
@@ -51,6 +57,12 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Whether more came than may be read.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The body is at its end.
@@ -63,6 +75,17 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
             (true, Err(_)) => End::Cut,
             _ => End::Whole,
         }
+    }
+
+    /// Skips white space before the first document, which costs nothing of what may be read. Returns what follows.
+    fn skip_padding<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
+        if self.padding == 0 {
+            return chunk;
+        }
+        let padding = chunk.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let rest = chunk.get(padding..).unwrap_or_default();
+        self.padding = if rest.is_empty() { self.padding.saturating_sub(padding as u64) } else { 0 };
+        rest
     }
 
     fn read(&mut self, mut chunk: &[u8]) {
@@ -83,14 +106,15 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
 }
 
 impl<F: Field, V: Visitor<F>> Write for Documents<F, V> {
-    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, whole: &[u8]) -> io::Result<usize> {
+        let chunk = self.skip_padding(whole);
         let within = chunk.get(..usize::try_from(self.left).unwrap_or(usize::MAX)).unwrap_or(chunk);
         self.left -= within.len() as u64;
         self.is_cut |= within.len() < chunk.len();
         self.read(within);
         // Only what comes behind the limit shows that there is more; how the body was cut into chunks does not.
         let is_done = self.is_cut || (self.is_one && self.is_broken);
-        if is_done { Err(io::ErrorKind::StorageFull.into()) } else { Ok(chunk.len()) }
+        if is_done { Err(io::ErrorKind::StorageFull.into()) } else { Ok(whole.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

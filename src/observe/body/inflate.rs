@@ -1,4 +1,6 @@
 //! Content codings: gzip and deflate are inflated as they pass, others are not read.
+//!
+//! A label is believed as far as the first byte bears it out: many origins ignore a label that is false, and read what is there.
 
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use std::io::{self, Write};
@@ -7,84 +9,160 @@ use std::io::{self, Write};
 /// small body may inflate to.
 ///
 /// gzip and deflate take about 75 KiB while the body passes: DEFLATE's window and tables.
-pub enum Inflater<W: Write> {
-    /// The body is plain.
+pub struct Inflater<W: Write> {
+    label: Label,
+    coding: Coding<W>,
+    fault: Option<Fault>,
+}
+
+/// What is wrong with the coding of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not what its label says: plain under the name of a coding, gzip under another name or none, or broken.
+    FalseLabel,
+    /// Its coding is not read.
+    Unread,
+}
+
+/// What `content-encoding` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Plain,
+    Gzip,
+    Deflate,
+    /// Another, or more than one.
+    Other,
+}
+
+/// What the body is.
+enum Coding<W: Write> {
+    /// Not told yet: no byte has come.
+    Awaited(Option<W>),
     Plain(W),
-    /// gzip (RFC 1952).
+    /// RFC 1952.
     Gzip(Box<GzDecoder<W>>),
-    /// deflate, before its first byte tells which of the two it is.
-    Deflate(Option<W>),
     /// deflate as the standard has it: zlib (RFC 1950).
     Zlib(Box<ZlibDecoder<W>>),
     /// deflate as some senders have it: without zlib's frame (RFC 1951).
     Raw(Box<DeflateDecoder<W>>),
-    /// A coding that is not read.
     Opaque(W),
 }
+
+impl Label {
+    fn of(header: Option<&[u8]>) -> Self {
+        // Stacked codings are read where all but one of them are none.
+        let mut codings = header.unwrap_or_default().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let is = |coding: &[u8], name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+        codings
+            .try_fold(Self::Plain, |label, coding| {
+                let this = match coding {
+                    _ if coding.is_empty() || is(coding, "identity") => Self::Plain,
+                    _ if is(coding, "gzip") || is(coding, "x-gzip") => Self::Gzip,
+                    _ if is(coding, "deflate") => Self::Deflate,
+                    _ => Self::Other,
+                };
+                match (label, this) {
+                    (label, Self::Plain) | (Self::Plain, label) => Some(label),
+                    _ => None,
+                }
+            })
+            .unwrap_or(Self::Other)
+    }
+}
+
+/// Bytes with which JSON, a multipart body, or a mark of byte order begins, and no coding.
+fn begins_plain(first: u8) -> bool {
+    matches!(first, b'{' | b'[' | b'"' | b' ' | b'\t' | b'\n' | b'\r' | b'-' | 0 | 0xef | 0xfe | 0xff)
+}
+
+/// The first bytes of gzip and of zstd.
+const GZIP: u8 = 0x1f;
+const ZSTD: u8 = 0x28;
 
 impl<W: Write> Inflater<W> {
     /// For a `content-encoding`; none means plain.
     #[must_use]
     pub fn new(coding: Option<&[u8]>, sink: W) -> Self {
-        let coding = coding.unwrap_or_default().trim_ascii();
-        let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
-        if coding.is_empty() || is("identity") {
-            Self::Plain(sink)
-        } else if is("gzip") || is("x-gzip") {
-            Self::Gzip(Box::new(GzDecoder::new(sink)))
-        } else if is("deflate") {
-            Self::Deflate(Some(sink))
-        } else {
-            Self::Opaque(sink)
-        }
+        Self { label: Label::of(coding), coding: Coding::Awaited(Some(sink)), fault: None }
     }
 
-    /// Whether the coding is one that is not read.
+    /// What is wrong with the coding, as far as the body came.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Whether nothing of the body can be read.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
-        matches!(self, Self::Opaque(_))
+        matches!(self.coding, Coding::Opaque(_))
+    }
+
+    /// Settles by the first byte what the body is.
+    fn begin(&mut self, first: u8) {
+        let Coding::Awaited(sink) = &mut self.coding else { return };
+        let Some(sink) = sink.take() else { return };
+        let is_false;
+        (self.coding, is_false) = match (self.label, first) {
+            (label, GZIP) => (Coding::Gzip(Box::new(GzDecoder::new(sink))), label != Label::Gzip),
+            (Label::Plain, _) => (Coding::Plain(sink), false),
+            // A raw stream may begin with any byte but these, unless its first character is none of JSON's.
+            (Label::Deflate, b'{' | b'[') => (Coding::Plain(sink), true),
+            // zlib's first byte names method 8 in its low half; a raw stream that begins so is rare.
+            (Label::Deflate, _) if first & 0x0f == 8 => (Coding::Zlib(Box::new(ZlibDecoder::new(sink))), false),
+            (Label::Deflate, _) => (Coding::Raw(Box::new(DeflateDecoder::new(sink))), false),
+            (_, first) if begins_plain(first) => (Coding::Plain(sink), true),
+            (Label::Gzip, _) => (Coding::Opaque(sink), true),
+            // Coding agents send zstd (RFC 8878): it is what it says.
+            (Label::Other, ZSTD) => (Coding::Opaque(sink), false),
+            (Label::Other, _) => {
+                self.fault = Some(Fault::Unread);
+                (Coding::Opaque(sink), false)
+            }
+        };
+        if is_false {
+            self.fault = Some(Fault::FalseLabel);
+        }
     }
 
     /// Reads the next chunk. An error says that the sink wants no more, or that the coding is broken.
     pub fn feed(&mut self, chunk: &[u8]) -> io::Result<()> {
-        if let (Self::Deflate(sink), Some(first)) = (&mut *self, chunk.first())
-            && let Some(sink) = sink.take()
-        {
-            // zlib's first byte names method 8 in its low half; a raw stream that begins so is rare.
-            *self = if first & 0x0f == 8 {
-                Self::Zlib(Box::new(ZlibDecoder::new(sink)))
-            } else {
-                Self::Raw(Box::new(DeflateDecoder::new(sink)))
-            };
+        if let Some(first) = chunk.first() {
+            self.begin(*first);
         }
-        match self {
-            Self::Plain(sink) => sink.write_all(chunk),
-            Self::Gzip(decoder) => decoder.write_all(chunk),
-            Self::Zlib(decoder) => decoder.write_all(chunk),
-            Self::Raw(decoder) => decoder.write_all(chunk),
-            Self::Deflate(_) | Self::Opaque(_) => Ok(()),
+        let read = match &mut self.coding {
+            Coding::Plain(sink) => sink.write_all(chunk),
+            Coding::Gzip(decoder) => decoder.write_all(chunk),
+            Coding::Zlib(decoder) => decoder.write_all(chunk),
+            Coding::Raw(decoder) => decoder.write_all(chunk),
+            Coding::Awaited(_) | Coding::Opaque(_) => Ok(()),
+        };
+        // A sink that is full says so; what else goes wrong is the coding's.
+        if read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::StorageFull) {
+            self.fault = Some(Fault::FalseLabel);
         }
+        read
     }
 
     /// The body is at its end: brings what is still inside to the sink. What was inflated before an error is what
     /// there is.
     pub fn finish(&mut self) {
-        let _ = match self {
-            Self::Gzip(decoder) => decoder.try_finish(),
-            Self::Zlib(decoder) => decoder.try_finish(),
-            Self::Raw(decoder) => decoder.try_finish(),
-            Self::Plain(_) | Self::Deflate(_) | Self::Opaque(_) => Ok(()),
+        let _ = match &mut self.coding {
+            Coding::Gzip(decoder) => decoder.try_finish(),
+            Coding::Zlib(decoder) => decoder.try_finish(),
+            Coding::Raw(decoder) => decoder.try_finish(),
+            Coding::Plain(_) | Coding::Awaited(_) | Coding::Opaque(_) => Ok(()),
         };
     }
 
     /// The sink.
     pub fn sink(&mut self) -> Option<&mut W> {
-        match self {
-            Self::Plain(sink) | Self::Opaque(sink) => Some(sink),
-            Self::Gzip(decoder) => Some(decoder.get_mut()),
-            Self::Zlib(decoder) => Some(decoder.get_mut()),
-            Self::Raw(decoder) => Some(decoder.get_mut()),
-            Self::Deflate(sink) => sink.as_mut(),
+        match &mut self.coding {
+            Coding::Plain(sink) | Coding::Opaque(sink) => Some(sink),
+            Coding::Gzip(decoder) => Some(decoder.get_mut()),
+            Coding::Zlib(decoder) => Some(decoder.get_mut()),
+            Coding::Raw(decoder) => Some(decoder.get_mut()),
+            Coding::Awaited(sink) => sink.as_mut(),
         }
     }
 }
@@ -141,8 +219,46 @@ mod tests {
         assert!(inflate("gzip", &body[..body.len() / 2], 5).len() < TEXT.len());
         assert_eq!(inflate("gzip", b"no gzip at all", 5), b"");
         assert_eq!(inflate("deflate", b"\xff\xff\xff\xff", 5), b"");
-        assert_eq!(inflate("br", TEXT, 5), b"");
-        assert_eq!(inflate("gzip, gzip", TEXT, 5), b"");
+        assert_eq!(inflate("br", b"\x0b\x02\x80", 5), b"");
+    }
+
+    #[test]
+    fn what_stands_under_a_false_label_is_read() {
+        let zlib = {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(TEXT).unwrap();
+            encoder.finish().unwrap()
+        };
+        let mark = [b"\xef\xbb\xbf".as_slice(), TEXT].concat();
+        for (coding, body, plain, fault) in [
+            ("", TEXT, TEXT, None),
+            ("identity", TEXT, TEXT, None),
+            ("identity, gzip", &gzip(TEXT), TEXT, None),
+            ("br", TEXT, TEXT, Some(Fault::FalseLabel)),
+            ("zstd", &mark, &mark, Some(Fault::FalseLabel)),
+            ("gzip", TEXT, TEXT, Some(Fault::FalseLabel)),
+            ("deflate", TEXT, TEXT, Some(Fault::FalseLabel)),
+            ("x-of-mine", TEXT, TEXT, Some(Fault::FalseLabel)),
+            ("gzip, gzip", TEXT, TEXT, Some(Fault::FalseLabel)),
+            ("", &gzip(TEXT), TEXT, Some(Fault::FalseLabel)),
+            ("br", &gzip(TEXT), TEXT, Some(Fault::FalseLabel)),
+            ("gzip", &zlib, b"", Some(Fault::FalseLabel)),
+            ("deflate", b"\xff\xff\xff\xff", b"", Some(Fault::FalseLabel)),
+            ("br", b"\x0b\x02\x80", b"", Some(Fault::Unread)),
+            ("gzip, gzip", &gzip(&gzip(TEXT)), &gzip(TEXT), Some(Fault::FalseLabel)),
+        ] {
+            for size in [1, 3, body.len()] {
+                let mut inflater = Inflater::new(Some(coding.as_bytes()), Vec::new());
+                for chunk in body.chunks(size) {
+                    if inflater.feed(chunk).is_err() {
+                        break;
+                    }
+                }
+                inflater.finish();
+                assert_eq!(inflater.fault(), fault, "{coding} by {size}");
+                assert_eq!(inflater.sink().unwrap(), plain, "{coding} by {size}");
+            }
+        }
     }
 
     /// Takes so many bytes and then no more.

@@ -1,9 +1,11 @@
 //! A body on its way from bytes to fields: inflated, cut into documents, read.
 
+pub mod charset;
 pub mod documents;
 pub mod framing;
 pub mod inflate;
 
+pub use charset::Charset;
 pub use documents::{Documents, End};
 pub use framing::Framing;
-pub use inflate::Inflater;
+pub use inflate::{Fault, Inflater};

@@ -1,7 +1,8 @@
 //! A request's body from its first byte to its facts.
 
 use super::{Conversation, Extent, Reading, Word};
-use crate::observe::body::{Documents, End, Framing, Inflater};
+use crate::observe::body::{Charset, Documents, End, Fault, Framing, Inflater};
+use crate::observe::concealment::{Concealment, Concealments};
 use crate::observe::dialect::{self, Api, Streaming};
 use crate::observe::headers::Headers;
 use crate::observe::name::Name;
@@ -9,7 +10,7 @@ use crate::observe::{Asked, Secret};
 
 /// A request's body that is being read. Takes about 6 KiB, whatever the body's size, and 75 KiB more while it inflates.
 pub struct RequestBody {
-    inflater: Inflater<Documents<Asked, Reading>>,
+    inflater: Inflater<Charset<Documents<Asked, Reading>>>,
     model: Word,
     limit: u64,
     is_done: bool,
@@ -25,7 +26,7 @@ impl RequestBody {
         let documents = Documents::new(framing, &api.dialect.request, limit, reading);
         let path = headers.get(Name::Path).unwrap_or_default();
         Self {
-            inflater: Inflater::new(headers.get(Name::ContentEncoding), documents),
+            inflater: Inflater::new(headers.get(Name::ContentEncoding), Charset::new(documents)),
             model: dialect::model_in(path).map(Word::of_path).unwrap_or_default(),
             limit,
             is_done: false,
@@ -51,9 +52,12 @@ impl RequestBody {
     #[must_use]
     pub fn finish(mut self, is_whole: bool) -> Conversation {
         self.inflater.finish();
-        let is_opaque = self.inflater.is_opaque();
-        let Some(documents) = self.inflater.sink() else { return Conversation::default() };
+        let (is_opaque, fault) = (self.inflater.is_opaque(), self.inflater.fault());
+        let Some(charset) = self.inflater.sink() else { return Conversation::default() };
+        charset.finish();
+        let documents = charset.sink();
         let end = documents.finish();
+        let is_beyond = documents.is_cut();
         let bytes = self.limit - documents.left();
         let mut facts = documents.visitor.finish();
         facts.extent = match end {
@@ -63,10 +67,26 @@ impl RequestBody {
             End::Whole | End::Cut => Extent::Cut,
         };
         facts.bytes = bytes;
+        let of_coding = fault.map_or_else(Concealments::default, |fault| Concealments::of(fault.into()));
+        let is_padded = is_beyond && facts.asks_nothing();
+        let is_spelled_out = [facts.system, facts.last_user].into_iter().flatten().any(|prompt| prompt.is_spelled_out);
+        facts.conceals = [(is_padded, Concealment::Padding), (is_spelled_out, Concealment::Spelling)]
+            .into_iter()
+            .filter(|(holds, _)| *holds)
+            .fold(of_coding, |all, (_, way)| all.with(way));
         if facts.model.is_empty() {
             facts.model = self.model;
         }
         facts
+    }
+}
+
+impl From<Fault> for Concealment {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::FalseLabel => Self::FalseCoding,
+            Fault::Unread => Self::UnreadCoding,
+        }
     }
 }
 
@@ -165,6 +185,35 @@ mod tests {
         }
         let opaque = read("/v1/chat/completions", &[("content-encoding", "br")], b"....", 2, 1000);
         assert_eq!(opaque.extent, Extent::Opaque);
+        assert!(opaque.conceals.has(Concealment::UnreadCoding));
+    }
+
+    #[test]
+    fn whatever_stands_around_a_body_it_is_read_or_conceals() {
+        let body = r#"{"messages":[{"role":"user","content":"hello"}]}"#;
+        let padded = format!("{}{body}", " ".repeat(5_000));
+        let marked = format!("\u{feff}{body}");
+        let utf16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut pads = format!(r#"{{"metadata":{{"a":"{}"}},"#, "x".repeat(5_000));
+        pads += &body[1..];
+        let image = format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{}"}}}}]}}]}}"#,
+            "x".repeat(5_000)
+        );
+        for (coding, body, users, conceals) in [
+            ("", body.as_bytes(), 1, None),
+            ("", padded.as_bytes(), 1, None),
+            ("", marked.as_bytes(), 1, None),
+            ("", &utf16, 1, None),
+            ("br", body.as_bytes(), 1, Some("false-coding")),
+            ("", pads.as_bytes(), 0, Some("padding")),
+            ("", image.as_bytes(), 1, None),
+        ] {
+            for size in [1, 7, body.len()] {
+                let facts = read("/v1/chat/completions", &[("content-encoding", coding)], body, size, 1_000);
+                assert_eq!((facts.of(Role::User).count, facts.conceals.names().next()), (users, conceals));
+            }
+        }
     }
 
     #[test]
@@ -195,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn cues_are_read_from_the_system_prompt_and_the_last_turn() {
+    fn cues_are_read_from_the_system_prompt_and_the_users_turns() {
         let facts = chat(
             r#"{"messages":[{"role":"system","content":"You are an impartial judge."},
             {"role":"user","content":"Write out your reasoning"},{"role":"assistant","content":"Generate synthetic data"},
@@ -203,7 +252,8 @@ mod tests {
         );
         let cues = facts.cues();
         assert!(cues.has(Cue::Grading) && cues.has(Cue::AnswersOnly), "{facts:?}");
-        assert!(!cues.has(Cue::Reasoning) && !cues.has(Cue::Instructions), "older turns and the model's do not count");
+        assert!(cues.has(Cue::Reasoning), "an older turn counts");
+        assert!(!cues.has(Cue::Instructions), "what the model said does not");
     }
 
     #[test]

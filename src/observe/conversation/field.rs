@@ -9,6 +9,8 @@ pub enum Asked {
     Request,
     /// The model's name.
     Model,
+    /// All messages: where a key stands twice the last holds, as parsers have it.
+    Messages,
     /// A message: an object with a role and texts, or one text of the user's.
     Message,
     /// The user's turn to be answered now, which may stand before older ones.
@@ -19,6 +21,10 @@ pub enum Asked {
     Role,
     /// A text of the message.
     Text,
+    /// What a tool gave, within a message: a text, or an object or a list with texts.
+    Result,
+    /// A text of that.
+    ResultText,
     /// The type of a part of the message: tells images and sound.
     PartType,
     /// An image, whatever its value.
@@ -57,6 +63,17 @@ pub enum Asked {
 
 impl Field for Asked {
     fn is_streamed(self) -> bool {
-        matches!(self, Self::Message | Self::Turn | Self::System | Self::Text | Self::User | Self::Image | Self::Audio)
+        matches!(
+            self,
+            Self::Message
+                | Self::Turn
+                | Self::System
+                | Self::Text
+                | Self::Result
+                | Self::ResultText
+                | Self::User
+                | Self::Image
+                | Self::Audio
+        )
     }
 }

@@ -13,6 +13,7 @@ pub use reading::Reading;
 
 use std::fmt;
 
+use super::concealment::Concealments;
 use super::principal::Principal;
 use super::prompt::{Cues, Prompt};
 
@@ -21,6 +22,8 @@ use super::prompt::{Cues, Prompt};
 pub struct Conversation {
     /// How much of the body was read.
     pub extent: Extent,
+    /// How it keeps the rest from being read.
+    pub conceals: Concealments,
     /// Bytes of JSON that were read, inflated.
     pub bytes: u64,
     /// Requests that it holds: more than one in a batch only.
@@ -31,8 +34,10 @@ pub struct Conversation {
     pub messages: [Messages; Role::ALL.len()],
     /// The system prompt, all of its parts as one text.
     pub system: Option<Prompt>,
-    /// The user's last turn.
+    /// The user's last turn that asks for something: one of few words, such as to go on, leaves it to the turn before.
     pub last_user: Option<Prompt>,
+    /// What the texts elicit that are not kept: earlier turns, the middle of long ones, what is said of tools and of the answer's form.
+    pub passing: Cues,
     /// The part of the prompt that stays the same from request to request.
     pub template: Option<Principal>,
     /// Tools that are offered.
@@ -151,10 +156,22 @@ impl Conversation {
         self.messages.iter().map(|messages| messages.bytes).sum()
     }
 
-    /// One question without any answer before it.
+    /// Whether nothing of a question was found: no message, tool, image or sound.
+    #[must_use]
+    pub fn asks_nothing(&self) -> bool {
+        self.messages.iter().all(|messages| messages.count == 0)
+            && self.tools == 0
+            && !self.has_image
+            && !self.has_audio
+    }
+
+    /// One question without any answer before it. Answers that are shorter together than half of what was asked are none: whoever pretends to
+    /// have been answered writes `ok`.
     #[must_use]
     pub fn is_single_turn(&self) -> bool {
-        self.of(Role::User).count <= 1 && self.of(Role::Assistant).count == 0
+        let [user, assistant, tool] = [Role::User, Role::Assistant, Role::Tool].map(|role| self.of(role));
+        let is_answered = assistant.count > 0 && (2 * assistant.bytes >= user.bytes || tool.count > 0);
+        !is_answered && (user.count <= 1 || assistant.count > 0)
     }
 
     /// Sketches of what a template leaves the same: the system prompt, and the start and the end of the last question. Only
@@ -169,7 +186,7 @@ impl Conversation {
     #[must_use]
     pub fn cues(&self) -> Cues {
         let cues = |prompt: Option<Prompt>| prompt.map_or_else(Cues::default, |prompt| prompt.cues);
-        cues(self.system) | cues(self.last_user)
+        cues(self.system) | cues(self.last_user) | self.passing
     }
 }
 

@@ -3,12 +3,12 @@
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 
-use super::super::excerpt::Excerpt;
+use super::super::excerpt::{Excerpt, HEAD, TAIL};
 use super::super::hash::{Purpose, Secret};
 use super::super::json::{Container, Literal};
 use super::super::paths::Visitor;
-use super::super::prompt::{self, Prompt};
-use super::{Asked, Conversation, Effort, Format, Role, Word};
+use super::super::prompt::{self, PassingText, Prompt};
+use super::{Asked, Conversation, Effort, Format, Messages, Role, Word};
 
 /// A conversation as far as it was read.
 pub struct Reading {
@@ -19,10 +19,16 @@ pub struct Reading {
     text: Excerpt,
     text_bytes: u64,
     is_inside_text: bool,
+    /// Bytes of the text's part that is being read, or was read last.
+    part_bytes: u64,
     system: Excerpt,
     user: Excerpt,
+    /// All else that is looked through for phrases.
+    passing: PassingText,
     /// The user's turn to be answered now was given by name; those that follow are older.
     has_turn: bool,
+    /// A list of messages has begun in this request.
+    has_list: bool,
     tools: SipHasher24,
     schema: SipHasher24,
     end_user: SipHasher24,
@@ -43,9 +49,12 @@ impl Reading {
             text: Excerpt::default(),
             text_bytes: 0,
             is_inside_text: false,
+            part_bytes: 0,
             system: Excerpt::default(),
             user: Excerpt::default(),
+            passing: PassingText::default(),
             has_turn: false,
+            has_list: false,
             tools: secret.hasher(Purpose::Tools),
             schema: secret.hasher(Purpose::Schema),
             end_user: secret.hasher(Purpose::User),
@@ -61,8 +70,27 @@ impl Reading {
         self.facts.last_user = Prompt::new(&self.user, &self.secret);
         self.facts.template = prompt::template(self.facts.system.as_ref(), self.facts.last_user.as_ref(), &self.secret);
         self.facts.tool_schema = (self.facts.tools > 0).then(|| self.tools.finish());
+        self.facts.passing = self.passing.cues();
         self.facts.requests = self.facts.requests.max(1);
         std::mem::take(&mut self.facts)
+    }
+
+    /// The user's turn that was the last is not: its phrases still count.
+    fn pass_user(&mut self) {
+        self.passing.push_excerpt(&self.user);
+        self.user.clear();
+    }
+
+    /// A list of messages begins: of two under one key parsers keep the last.
+    fn begin_list(&mut self) {
+        if std::mem::replace(&mut self.has_list, true) {
+            for role in [Role::User, Role::Assistant, Role::Tool] {
+                if let Some(messages) = self.facts.messages.get_mut(role as usize) {
+                    *messages = Messages::default();
+                }
+            }
+            self.user.clear();
+        }
     }
 
     fn begin_message(&mut self, field: Asked) {
@@ -83,10 +111,19 @@ impl Reading {
                 self.system.append(&self.text);
             }
             Role::User if self.is_turn || !self.has_turn => {
-                self.user.set(&self.text);
+                if self.text.length() >= FEW_WORDS || self.user.length() < FEW_WORDS {
+                    self.pass_user();
+                    self.user.set(&self.text);
+                } else {
+                    self.passing.push_excerpt(&self.text);
+                }
                 self.has_turn = self.is_turn;
             }
+            Role::User => self.passing.push_excerpt(&self.text),
             _ => {}
+        }
+        if self.text.is_cut() {
+            self.passing.end();
         }
         self.text.clear();
         self.text_bytes = 0;
@@ -97,11 +134,30 @@ impl Reading {
         // What the model and tools said is counted, not looked at.
         if matches!(self.current, Some(Role::System | Role::User)) {
             if !self.is_inside_text {
-                separate(&mut self.text);
+                if self.part_bytes >= SHORT_PART {
+                    separate(&mut self.text);
+                }
+                self.part_bytes = 0;
+            }
+            self.part_bytes += part.len() as u64;
+            let was_whole = !self.text.is_cut();
+            if was_whole && self.text.would_be_cut(part) {
+                self.passing.push(self.text.copy_to(&mut [0; HEAD + TAIL]));
             }
             self.text.push(part);
+            if self.text.is_cut() {
+                self.passing.push(part);
+            }
         }
         self.is_inside_text = !is_last;
+    }
+
+    /// Counts what a tool gave within a message.
+    fn result(&mut self, bytes: usize, is_new: bool) {
+        if let Some(tool) = self.facts.messages.get_mut(Role::Tool as usize) {
+            tool.count = tool.count.saturating_add(u32::from(is_new));
+            tool.bytes += bytes as u64;
+        }
     }
 
     fn schema(&mut self) {
@@ -109,6 +165,12 @@ impl Reading {
         self.facts.options.schema = Some(self.schema.finish());
     }
 }
+
+/// A part of fewer bytes is a piece of a text that was cut up, and no text of its own: nothing tells it from the next.
+const SHORT_PART: u64 = 12;
+
+/// A turn of fewer bytes asks for nothing of its own where one before it does.
+const FEW_WORDS: u64 = 48;
 
 /// Parts of one text are told apart by a line break.
 fn separate(text: &mut Excerpt) {
@@ -120,12 +182,17 @@ fn separate(text: &mut Excerpt) {
 impl Visitor<Asked> for Reading {
     fn enter(&mut self, field: Asked, container: Container) {
         match field {
-            Asked::Request => self.facts.requests = self.facts.requests.saturating_add(1),
+            Asked::Request => {
+                self.facts.requests = self.facts.requests.saturating_add(1);
+                self.has_list = false;
+            }
+            Asked::Messages | Asked::Message if container == Container::Array => self.begin_list(),
             Asked::Message | Asked::Turn if container == Container::Object => self.begin_message(field),
             Asked::System => self.begin_message(field),
             Asked::Tool => self.facts.tools = self.facts.tools.saturating_add(1),
             Asked::Image => self.facts.has_image = true,
             Asked::Audio => self.facts.has_audio = true,
+            Asked::Result => self.result(0, true),
             _ => {}
         }
     }
@@ -133,7 +200,11 @@ impl Visitor<Asked> for Reading {
     fn leave(&mut self, field: Asked) {
         match field {
             Asked::Message | Asked::Turn | Asked::System => self.end_message(),
-            Asked::Format => self.schema(),
+            Asked::Format => {
+                self.passing.end();
+                self.schema();
+            }
+            Asked::Tool => self.passing.end(),
             _ => {}
         }
     }
@@ -151,6 +222,9 @@ impl Visitor<Asked> for Reading {
                 }
             }
             Asked::Text if self.current.is_some() => self.push_text(part, is_last),
+            Asked::Result | Asked::ResultText => {
+                self.result(part.len(), field == Asked::Result && is_last);
+            }
             Asked::User => {
                 self.end_user.write(part);
                 if is_last {
@@ -224,8 +298,14 @@ impl Visitor<Asked> for Reading {
 
     fn inner(&mut self, field: Asked, piece: &[u8]) {
         match field {
-            Asked::Tool => self.tools.write(piece),
-            Asked::Format => self.schema.write(piece),
+            Asked::Tool => {
+                self.tools.write(piece);
+                self.passing.push(piece);
+            }
+            Asked::Format => {
+                self.schema.write(piece);
+                self.passing.push(piece);
+            }
             _ => {}
         }
     }

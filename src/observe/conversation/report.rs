@@ -16,6 +16,7 @@ impl Conversation {
         let options = &self.options;
         json!({
             "extent": self.extent.name(),
+            "conceals": self.conceals.names().collect::<Vec<_>>(),
             "bytes": self.bytes,
             "requests": self.requests,
             "model": self.model.to_string(),

@@ -26,12 +26,14 @@ pub(super) static DIALECT: Dialect = Dialect {
 
 /// Converse, and what InvokeModel passes on to models of Amazon, Meta and Mistral; other vendors' models take their own dialect.
 const REQUEST: Rows<Asked> = &[
+    ("messages", Asked::Messages),
     ("messages[]", Asked::Message),
     ("messages[].role", Asked::Role),
     ("messages[].content[].text", Asked::Text),
     ("messages[].content[].image", Asked::Image),
     ("messages[].content[].audio", Asked::Audio),
-    ("messages[].content[].toolResult.content[].text", Asked::Text),
+    ("messages[].content[].toolResult", Asked::Result),
+    ("messages[].content[].toolResult.content[].text", Asked::ResultText),
     ("system[].text", Asked::Text),
     ("system", Asked::System),
     ("inferenceConfig.maxTokens", Asked::MaxTokens),

@@ -41,6 +41,7 @@ pub(super) const REQUEST: Rows<Asked> = &[
     ("response_format.type", Asked::Format),
     ("response_format.json_schema", Asked::Format),
     ("response_format.schema", Asked::Format),
+    ("messages", Asked::Messages),
     ("messages[]", Asked::Message),
     ("messages[].role", Asked::Role),
     ("messages[].content", Asked::Text),

@@ -31,9 +31,11 @@ pub(super) static DIALECT: Dialect = Dialect {
 
 /// `generateContent`, `embedContent` and Vertex AI's `predict`; the API takes names in either spelling.
 const REQUEST: Rows<Asked> = &[
+    ("contents", Asked::Messages),
     ("contents[]", Asked::Message),
     ("contents[].role", Asked::Role),
     ("contents[].parts[].text", Asked::Text),
+    ("contents[].parts[].functionResponse", Asked::Result),
     ("contents[].parts[].inlineData.mimeType", Asked::PartType),
     ("contents[].parts[].fileData.mimeType", Asked::PartType),
     ("systemInstruction", Asked::System),

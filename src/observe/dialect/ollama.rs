@@ -34,6 +34,7 @@ const REQUEST: Rows<Asked> = &[
     ("options.num_predict", Asked::MaxTokens),
     ("tools[]", Asked::Tool),
     ("format", Asked::Format),
+    ("messages", Asked::Messages),
     ("messages[]", Asked::Message),
     ("messages[].role", Asked::Role),
     ("messages[].content", Asked::Text),

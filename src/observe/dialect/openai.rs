@@ -56,6 +56,7 @@ pub(super) const REQUEST: Rows<Asked> = &[
     ("guided_json", Asked::Format),
     ("guided_grammar", Asked::Format),
     ("structured_outputs.json", Asked::Format),
+    ("messages", Asked::Messages),
     ("messages[]", Asked::Message),
     ("messages[].role", Asked::Role),
     ("messages[].content", Asked::Text),

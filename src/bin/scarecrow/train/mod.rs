@@ -247,9 +247,11 @@ const ARGUED_OF_CLUSTERS: [(&str, f32); 2] = [
 ];
 
 /// Weights of evidence that no scenario shows, so that nothing can be learnt of it, and why. They are argued.
-const ARGUED: [(&str, f32); 9] = [
+const ARGUED: [(&str, f32); 10] = [
     // Hard to do by accident, but wrappers manage.
     ("contradictions", 4.0),
+    // No recorded client does it: as much as a harvesting prompt that can be read.
+    ("conceals", 12.0),
     // Recorded pipelines disregard 0.8 to 0.9 of the waits they are told, sequential SDKs 0.2.
     ("disregards_429", 5.0),
     // A copied header, or an origin that fails.

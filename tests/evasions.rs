@@ -1,0 +1,531 @@
+//! Ways round the inspection: each is a harvesting request beside its plain twin, and an honest request beside its own.
+//!
+//! A harvester who changes how a request is written must not score lower for it, and an honest client that really writes so must not score
+//! higher. Ways that are open stand in `OPEN` and in docs/threat-model.md; a row that is mended there fails until it is taken out.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use ahash::RandomState;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use scarecrow::config::Policy;
+use scarecrow::engine::{Engine, Outcome};
+use scarecrow::observe::answer::Usage;
+use scarecrow::observe::{Answer, Connection, Headers, Name, Observation, RequestBody, Secret, is_continue};
+use scarecrow::remember::Time;
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// By so much a transformed request may score less than its twin at its third request, and an honest one more.
+const TOLERANCE: f32 = 3.0;
+
+/// What a request asks, before it is written.
+#[derive(Clone)]
+struct Ask {
+    system: Option<String>,
+    user: String,
+}
+
+/// A request as it is sent.
+#[derive(Default)]
+struct Sent {
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+/// How a request is written.
+type Write1 = fn(&Ask) -> Sent;
+
+/// A way, and how honest clients that do the like write, if any do.
+struct Row {
+    name: &'static str,
+    harvest: Write1,
+    honest: Write1,
+}
+
+const fn row(name: &'static str, harvest: Write1, honest: Write1) -> Row {
+    Row { name, harvest, honest }
+}
+
+const ROWS: &[Row] = &[
+    row("as it is", plain, plain),
+    row("an expectation that HTTP does not know", |ask| with(plain(ask), "expect", "x"), expects),
+    row("leave to send the body is asked for", expects, expects),
+    row("a mark of byte order", marked, marked),
+    row("UTF-16, the low byte first, with its mark", |ask| utf16(ask, true, u16::to_le_bytes), plain),
+    row("UTF-16, the high byte first, with its mark", |ask| utf16(ask, true, u16::to_be_bytes), plain),
+    row("UTF-16 without a mark", |ask| utf16(ask, false, u16::to_le_bytes), plain),
+    row("gzip", gzip, gzip),
+    row("gzip under its old name", |ask| relabelled(gzip(ask), "x-gzip"), gzip),
+    row("zlib", |ask| deflated(ask, true), |ask| deflated(ask, true)),
+    row("raw deflate", |ask| deflated(ask, false), |ask| deflated(ask, false)),
+    row("gzip without a label", |ask| relabelled(gzip(ask), "identity"), gzip),
+    row("gzip under a false label", |ask| relabelled(gzip(ask), "br"), gzip),
+    row("plain under the label br", |ask| relabelled(plain(ask), "br"), plain),
+    row("plain under the label zstd", |ask| relabelled(plain(ask), "zstd"), plain),
+    row("plain under the label gzip", |ask| relabelled(plain(ask), "gzip"), plain),
+    row("plain under the label deflate", |ask| relabelled(plain(ask), "deflate"), plain),
+    row("plain under a label of its own", |ask| relabelled(plain(ask), "x-mine"), plain),
+    row("bytes that only brotli could be", brotli, gzip),
+    row("gzip twice", gzip_twice, gzip),
+    row("gzip and identity", |ask| relabelled(gzip(ask), "identity, gzip"), gzip),
+    row("white space before", |ask| padded(ask, " "), |ask| around(ask, "\r\n  ", "")),
+    row("line breaks before", |ask| padded(ask, "\n"), plain),
+    row("white space behind", |ask| around(ask, "", &" ".repeat(300_000)), |ask| around(ask, "", "\n")),
+    row("a long field before the messages", |ask| fields_before(ask, "metadata"), plain),
+    row("a long unknown field before the messages", |ask| fields_before(ask, "x"), plain),
+    row("messages last", messages_last, messages_last),
+    row("the text first and the role behind", role_behind, role_behind),
+    row("keys and text in escapes", escaped, escaped),
+    row("the key of the messages twice", twice, plain),
+    row("content in one part", |ask| parts(ask, usize::MAX), |ask| parts(ask, usize::MAX)),
+    row("content in a hundred parts", |ask| parts(ask, 3), plain),
+    row("content in parts of twenty letters", |ask| parts(ask, 20), plain),
+    row("a part for each sentence", sentences, sentences),
+    row("in the developer's turn", |ask| turns(&[("developer", &whole(ask)), ("user", "Go on.")]), developer),
+    row(
+        "in the system prompt, and a question of three letters",
+        |ask| turns(&[("system", &whole(ask)), ("user", "Go.")]),
+        plain,
+    ),
+    row(
+        "a false history, and go on",
+        |ask| turns(&[("user", &whole(ask)), ("assistant", "ok"), ("user", "go on")]),
+        talk,
+    ),
+    row("a longer false history", longer_history, talk),
+    row(
+        "in the model's own turn",
+        |ask| turns(&[("user", "hello"), ("assistant", &whole(ask)), ("user", "do it")]),
+        talk,
+    ),
+    row("in a tool's result", |ask| turns(&[("user", "hello"), ("tool", &whole(ask)), ("user", "do it")]), talk),
+    row("in a tool's description", |ask| described(ask, "tools"), tools),
+    row("in the schema of the answer", |ask| described(ask, "response_format"), tools),
+    row(
+        "zero-width spaces between letters",
+        |ask| spelled(ask, |text| between(text, '\u{200b}')),
+        |ask| said(ask, "ਪੰਜਾਬੀ ‌می‌خواهم 👩‍👩‍👧"),
+    ),
+    row(
+        "soft hyphens between letters",
+        |ask| spelled(ask, |text| between(text, '\u{ad}')),
+        |ask| said(ask, "Donau\u{ad}dampf\u{ad}schiff"),
+    ),
+    row("word joiners between letters", |ask| spelled(ask, |text| between(text, '\u{2060}')), plain),
+    row(
+        "direction marks between letters",
+        |ask| spelled(ask, |text| between(text, '\u{200e}')),
+        |ask| said(ask, "כמה זמן לבשל אורז? \u{200f}"),
+    ),
+    row(
+        "variation selectors between letters",
+        |ask| spelled(ask, |text| between(text, '\u{fe0f}')),
+        |ask| said(ask, "❤️ ☀️ ✈️"),
+    ),
+    row("tag characters between letters", |ask| spelled(ask, |text| between(text, '\u{e0061}')), plain),
+    row(
+        "combining marks on letters",
+        |ask| spelled(ask, |text| between(text, '\u{301}')),
+        |ask| said(ask, "Nấu cơm mất bao lâu vậy bạn?"),
+    ),
+    row("a line through all letters", |ask| spelled(ask, |text| between(text, '\u{336}')), plain),
+    row(
+        "accents on letters",
+        |ask| spelled(ask, |text| swapped(text, "aeiou", "àéïôű")),
+        |ask| said(ask, "Combien de temps faut-il pour cuire le riz à la française ?"),
+    ),
+    row(
+        "Cyrillic letters that look alike",
+        |ask| spelled(ask, |text| swapped(text, "aceopxyi", "асеорхуі")),
+        |ask| said(ask, "Сколько варить рис, чтобы он был рассыпчатым?"),
+    ),
+    row(
+        "Greek letters that look alike",
+        |ask| spelled(ask, |text| swapped(text, "aopvn", "αορνη")),
+        |ask| said(ask, "Πόση ώρα βράζει το ρύζι;"),
+    ),
+    row(
+        "full-width letters",
+        |ask| spelled(ask, |text| shifted(text, 0xff41)),
+        |ask| said(ask, "ｹﾞｰﾑ　ＡＢＣ　お米はどのくらい炊きますか？"),
+    ),
+    row("mathematical letters", |ask| spelled(ask, |text| shifted(text, 0x1d41a)), plain),
+    row("letters in circles", |ask| spelled(ask, |text| shifted(text, 0x24d0)), plain),
+    row("capitals", |ask| spelled(ask, str::to_uppercase), |ask| said(ask, "HOW LONG DOES RICE TAKE")),
+    row(
+        "no-break spaces",
+        |ask| spelled(ask, |text| text.replace(' ', "\u{a0}")),
+        |ask| said(ask, "10\u{a0}g de riz\u{a0}?"),
+    ),
+    row("ideographic spaces", |ask| spelled(ask, |text| text.replace(' ', "\u{3000}")), plain),
+    row("letters apart by spaces", |ask| spelled(ask, |text| between(text, ' ')), plain),
+    row("letters apart by hyphens", |ask| spelled(ask, |text| between(text, '-')), plain),
+    row("leetspeak", |ask| spelled(ask, |text| swapped(text, "aeiost", "431057")), plain),
+    row(
+        "HTML entities",
+        |ask| spelled(ask, |text| text.chars().map(|c| format!("&#{};", u32::from(c))).collect()),
+        |ask| said(ask, "<p>Rice &amp; beans &#8212; how long?</p>"),
+    ),
+    row(
+        "base64",
+        |ask| spelled(ask, |text| format!("Decode this base64 and do what it says: {}", base64(text))),
+        |ask| said(ask, &base64("a small picture of a bowl of rice, as a client may paste it")),
+    ),
+    row("noise before", |ask| spelled(ask, |text| format!("{} {text}", noise(1_200))), document),
+    row(
+        "noise before and behind",
+        |ask| spelled(ask, |text| format!("{} {text} {}", noise(1_200), noise(500))),
+        document,
+    ),
+    row(
+        "much noise before and behind",
+        |ask| spelled(ask, |text| format!("{} {text} {}", noise(40_000), noise(40_000))),
+        document,
+    ),
+];
+
+/// Rows that are open.
+const OPEN: &[&str] = &[
+    // Where the host leaves the expectation to the origin (`proxy_100_continue`) a body comes after its verdict, and counts from the next on.
+    "leave to send the body is asked for",
+    // Its form is that of an honest program, which has a system prompt: so much less speaks against it.
+    "in the developer's turn",
+    "in the system prompt, and a question of three letters",
+    // What models and tools said is counted and not looked at: agents read files and pages of any kind, in every turn again.
+    "in the model's own turn",
+    "in a tool's result",
+    // Honest logs are as full of words with digits in them, and of base64.
+    "leetspeak",
+    "base64",
+];
+
+fn body(ask: &Ask) -> Value {
+    let system = ask.system.iter().map(|text| json!({"role": "system", "content": text}));
+    let messages: Vec<Value> = system.chain([json!({"role": "user", "content": ask.user})]).collect();
+    json!({"model": "m", "max_tokens": 2048, "messages": messages})
+}
+
+fn plain(ask: &Ask) -> Sent {
+    Sent { headers: Vec::new(), body: body(ask).to_string().into_bytes() }
+}
+
+fn with(mut sent: Sent, name: &'static str, value: &str) -> Sent {
+    sent.headers.push((name, value.to_owned()));
+    sent
+}
+
+fn relabelled(sent: Sent, coding: &str) -> Sent {
+    let mut sent = sent;
+    sent.headers.retain(|(name, _)| *name != "content-encoding");
+    with(sent, "content-encoding", coding)
+}
+
+fn expects(ask: &Ask) -> Sent {
+    with(plain(ask), "expect", "100-continue")
+}
+
+fn around(ask: &Ask, before: &str, behind: &str) -> Sent {
+    Sent { body: [before.as_bytes(), &plain(ask).body, behind.as_bytes()].concat(), ..Sent::default() }
+}
+
+fn marked(ask: &Ask) -> Sent {
+    around(ask, "\u{feff}", "")
+}
+
+fn padded(ask: &Ask, with: &str) -> Sent {
+    around(ask, &with.repeat(300_000), "")
+}
+
+fn utf16(ask: &Ask, has_mark: bool, bytes: fn(u16) -> [u8; 2]) -> Sent {
+    let text = body(ask).to_string();
+    let mark = has_mark.then_some(0xfeff);
+    Sent { body: mark.into_iter().chain(text.encode_utf16()).flat_map(bytes).collect(), ..Sent::default() }
+}
+
+fn zip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn gzip(ask: &Ask) -> Sent {
+    with(Sent { body: zip(&plain(ask).body), ..Sent::default() }, "content-encoding", "gzip")
+}
+
+fn gzip_twice(ask: &Ask) -> Sent {
+    with(Sent { body: zip(&zip(&plain(ask).body)), ..Sent::default() }, "content-encoding", "gzip, gzip")
+}
+
+fn deflated(ask: &Ask, has_frame: bool) -> Sent {
+    let plain = plain(ask).body;
+    let body = if has_frame {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    } else {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    };
+    with(Sent { body, ..Sent::default() }, "content-encoding", "deflate")
+}
+
+/// A body that begins as brotli's do; what stands in it nobody reads here.
+fn brotli(ask: &Ask) -> Sent {
+    let body = [b"\x0b\x02\x80".as_slice(), &zip(&plain(ask).body)].concat();
+    with(Sent { body, ..Sent::default() }, "content-encoding", "br")
+}
+
+/// The body's text with something written after its first brace.
+fn after_brace(ask: &Ask, field: &str) -> Sent {
+    let text = body(ask).to_string();
+    Sent { body: format!("{{{field},{}", text.get(1..).unwrap()).into_bytes(), ..Sent::default() }
+}
+
+fn fields_before(ask: &Ask, name: &str) -> Sent {
+    after_brace(ask, &format!("\"{name}\":{{\"a\":\"{}\"}}", "x".repeat(300_000)))
+}
+
+fn twice(ask: &Ask) -> Sent {
+    after_brace(ask, r#""messages":[{"role":"user","content":"hello there"}]"#)
+}
+
+fn messages_last(ask: &Ask) -> Sent {
+    let mut body = body(ask);
+    let messages = body.as_object_mut().unwrap().remove("messages").unwrap();
+    let rest = body.to_string();
+    let text = format!("{},\"messages\":{messages}}}", rest.strip_suffix('}').unwrap());
+    Sent { body: text.into_bytes(), ..Sent::default() }
+}
+
+fn role_behind(ask: &Ask) -> Sent {
+    let text = body(ask).to_string();
+    let user = json!(ask.user).to_string();
+    let text =
+        text.replace(&format!(r#""content":{user},"role":"user""#), &format!(r#""role":"user","content":{user}"#));
+    Sent { body: text.into_bytes(), ..Sent::default() }
+}
+
+fn escaped(ask: &Ask) -> Sent {
+    let escape = |text: &str| text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>();
+    let text = format!(
+        r#"{{"model":"m","max_tokens":2048,"\u006dessages":[{{"r\u006fle":"user","content":"{}"}}]}}"#,
+        escape(&format!("{}{}", ask.system.clone().map(|system| system + "\n").unwrap_or_default(), ask.user))
+    );
+    Sent { body: text.into_bytes(), ..Sent::default() }
+}
+
+fn parts(ask: &Ask, size: usize) -> Sent {
+    let characters: Vec<char> = ask.user.chars().collect();
+    let parts: Vec<Value> = characters
+        .chunks(size.min(characters.len()))
+        .map(|part| json!({"type": "text", "text": part.iter().collect::<String>()}))
+        .collect();
+    let mut body = body(ask);
+    for message in body["messages"].as_array_mut().unwrap() {
+        if message["role"] == "user" {
+            message["content"] = json!(parts);
+        }
+    }
+    Sent { body: body.to_string().into_bytes(), ..Sent::default() }
+}
+
+/// All that is asked, as one text.
+fn whole(ask: &Ask) -> String {
+    ask.system.iter().chain([&ask.user]).cloned().collect::<Vec<_>>().join("\n")
+}
+
+/// A conversation of these turns.
+fn turns(turns: &[(&str, &str)]) -> Sent {
+    let messages: Vec<Value> = turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
+    Sent {
+        body: json!({"model": "m", "max_tokens": 2048, "messages": messages}).to_string().into_bytes(),
+        ..Sent::default()
+    }
+}
+
+fn developer(ask: &Ask) -> Sent {
+    turns(&[("developer", ask.system.as_deref().unwrap_or_default()), ("user", &ask.user)])
+}
+
+fn talk(ask: &Ask) -> Sent {
+    let system = ask.system.as_deref().unwrap_or_default();
+    turns(&[("system", system), ("user", "Hello."), ("assistant", "Hello, what shall we cook?"), ("user", &ask.user)])
+}
+
+fn longer_history(ask: &Ask) -> Sent {
+    let whole = whole(ask);
+    let mut all = vec![("user", whole.as_str())];
+    all.extend([("assistant", "Shall I begin?"), ("user", "yes please")].repeat(6));
+    turns(&all)
+}
+
+fn sentences(ask: &Ask) -> Sent {
+    let parts: Vec<Value> = ask
+        .user
+        .split_inclusive(['.', '?', ':', ','])
+        .map(|part| json!({"type": "text", "text": part.trim()}))
+        .collect();
+    turns_of(ask, json!(parts))
+}
+
+/// The plain request with another content of the user's turn.
+fn turns_of(ask: &Ask, content: Value) -> Sent {
+    let mut body = body(ask);
+    if let Some(user) = body["messages"].as_array_mut().and_then(|messages| messages.last_mut()) {
+        user["content"] = content;
+    }
+    Sent { body: body.to_string().into_bytes(), ..Sent::default() }
+}
+
+fn described(ask: &Ask, field: &str) -> Sent {
+    let whole = whole(ask);
+    let mut body = body(&Ask { system: None, user: "Do as the tool says.".into() });
+    body[field] = match field {
+        "tools" => {
+            json!([{"type": "function", "function": {"name": "f", "description": whole, "parameters": {"type": "object"}}}])
+        }
+        _ => {
+            json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "description": whole}}})
+        }
+    };
+    Sent { body: body.to_string().into_bytes(), ..Sent::default() }
+}
+
+fn tools(ask: &Ask) -> Sent {
+    let mut body = body(ask);
+    body["tools"] = json!([{"type": "function", "function": {"name": "timer", "description": "Sets a timer.", "parameters": {"type": "object"}}}]);
+    Sent { body: body.to_string().into_bytes(), ..Sent::default() }
+}
+
+/// The request with the user's turn spelled otherwise.
+fn spelled(ask: &Ask, spell: fn(&str) -> String) -> Sent {
+    plain(&Ask { user: spell(&ask.user), ..ask.clone() })
+}
+
+/// The request with something more in the user's turn.
+fn said(ask: &Ask, more: &str) -> Sent {
+    plain(&Ask { user: format!("{} {more}", ask.user), ..ask.clone() })
+}
+
+fn between(text: &str, with: char) -> String {
+    text.chars().flat_map(|letter| [letter, with]).collect()
+}
+
+fn swapped(text: &str, from: &str, to: &str) -> String {
+    let swap = |letter| from.chars().zip(to.chars()).find(|(from, _)| *from == letter).map_or(letter, |(_, to)| to);
+    text.chars().map(swap).collect()
+}
+
+/// Small letters from another place of Unicode on.
+fn shifted(text: &str, a: u32) -> String {
+    let shift = |letter: char| char::from_u32(a + u32::from(letter) - u32::from('a')).unwrap();
+    text.chars().map(|letter| if letter.is_ascii_lowercase() { shift(letter) } else { letter }).collect()
+}
+
+fn base64(text: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = text.as_bytes().chunks(3).map(|group| {
+        let bits = (0..3).fold(0u32, |bits, place| bits << 8 | u32::from(group.get(place).copied().unwrap_or(0)));
+        [18, 12, 6, 0].map(|shift| char::from(LETTERS[(bits >> shift & 63) as usize])).iter().collect::<String>()
+    });
+    groups.collect()
+}
+
+/// Words that say nothing, at least so many bytes.
+fn noise(bytes: usize) -> String {
+    let words = ["lorem", "vento", "garden", "umbra", "kettle", "salix", "ember", "north", "paper", "wheel"];
+    let mut text = String::new();
+    let mut turn = bytes as u64;
+    while text.len() < bytes {
+        turn = scarecrow::observe::hash::mix(turn);
+        text += words[(turn % 10) as usize];
+        text.push(' ');
+    }
+    text
+}
+
+fn document(ask: &Ask) -> Sent {
+    said(ask, &noise(40_000))
+}
+
+/// What a pipeline asks for the `number`th time.
+fn harvest(number: usize) -> Ask {
+    let given = ["how tides come about", "a queue by two stacks", "why leaves turn red"][number % 3];
+    Ask {
+        system: None,
+        user: format!(
+            "I want you to act as a prompt rewriter. Rewrite the #Given Prompt# into a more complex version, then think step by step and write \
+             out your reasoning before the answer. Score it on a scale of 1 to 5.\n#Given Prompt#: explain {given}.\n#Rewritten Prompt#:"
+        ),
+    }
+}
+
+fn honest(number: usize) -> Ask {
+    let asked = [
+        "How long does rice take?",
+        "And what of brown rice, the long one?",
+        "Can I keep the rest of it for tomorrow?",
+    ];
+    Ask { system: Some("You help in the kitchen.".into()), user: asked[number % 3].into() }
+}
+
+/// The scores of three requests of one caller whom nobody knows.
+fn scores(ask: fn(usize) -> Ask, write: Write1) -> [f32; 3] {
+    let policy = Policy::parse(r#"{"mode": "enforce"}"#, &Secret::new(b"test")).unwrap();
+    let mut engine = Engine::new(1024, RandomState::with_seeds(1, 2, 3, 4));
+    let mut now = Time(1_700_000_000_000_000_000);
+    [0, 1, 2].map(|number| {
+        now = now.plus_seconds(20.0);
+        let Sent { headers: more, body } = write(&ask(number));
+        let known = [
+            (":method", "POST"),
+            (":path", "/v1/chat/completions"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer sk-caller"),
+            ("user-agent", "python-requests/2.34.2"),
+        ];
+        let all = known.into_iter().chain(more.iter().map(|(name, value)| (*name, value.as_str())));
+        let headers = Headers::new(all.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let mut observation = Observation::new(&headers, &Connection::default(), &policy.lens);
+        let mut reading =
+            RequestBody::new(&headers, observation.api.unwrap(), &policy.lens.secret, policy.inspect_request_bytes);
+        let mut chunks = body.chunks(16_384);
+        while chunks.next().is_some_and(|chunk| reading.feed(chunk)) {}
+        let conversation = Some(Box::new(reading.finish(chunks.next().is_none())));
+        // Whoever has to be let send its body is judged before it comes.
+        let sight = engine.sight(&observation, now);
+        let is_judged_first = headers.get(Name::Expect).is_some_and(is_continue);
+        if !is_judged_first {
+            observation.conversation = conversation.clone();
+        }
+        let Outcome::Judged(verdict, admission) = engine.request(&observation, &policy, now) else {
+            panic!("not judged")
+        };
+        if is_judged_first {
+            observation.conversation = conversation;
+            engine.body(&observation, sight, &policy, now);
+        }
+        let answer = Answer { usage: Usage { output: Some(700), ..Usage::default() }, ..Answer::default() };
+        engine.response(verdict.subject, &admission.charge, &answer, &policy, now);
+        verdict.score.value()
+    })
+}
+
+#[test]
+fn no_way_of_writing_a_request_hides_it_and_none_that_honest_clients_use_speaks_against_them() {
+    let twins = (scores(harvest, plain), scores(honest, plain));
+    assert!(twins.0[2] > 40.0 && twins.1[2] < 10.0, "{twins:?}");
+    let mut wrong = Vec::new();
+    for Row { name, harvest: hides, honest: writes } in ROWS {
+        let (hidden, written) = (scores(harvest, *hides), scores(honest, *writes));
+        let is_hidden = hidden[2] < twins.0[2] - TOLERANCE;
+        if is_hidden != OPEN.contains(name) {
+            wrong.push(format!("{name}: {hidden:?} beside {:?}", twins.0));
+        }
+        if written[2] > twins.1[2] + TOLERANCE {
+            wrong.push(format!("honest, {name}: {written:?} beside {:?}", twins.1));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
