@@ -74,6 +74,10 @@ const LITTLE_OF_CLUSTERS: f32 = 1.0;
 /// Log-odds that one hand moves a group from which on its members are held: below, what few members do must not be kept for long.
 const HELD: f32 = 2.5;
 
+/// The same for members who wait, in a group that nobody uses but those who are known: how much they ask is not learnt then.
+const HELD_ALONE: f32 = 1.5;
+const NOBODY_ELSE: f32 = 0.97;
+
 /// Log-odds of coordination from which on an actor is surely a cluster's, however little it asked: more than association is supported by
 /// form alone.
 const SURELY: f32 = 5.0;
@@ -156,9 +160,14 @@ impl Engine {
         let (mut surroundings, mut suspects) = self.groups(observation, &actor, &member, &Link::ALL, policy, now);
         surroundings.offers_same_tools = offers_same_tools;
         surroundings.is_own_retry = is_own_retry;
-        // Others may ask the same by chance: it has to come from within the cluster that was refused it.
-        let is_of_refused = |group: &Option<Suspected>| group.is_some_and(|group| Some(group.id) == refused);
-        surroundings.repeats_refused = suspects.iter().any(is_of_refused);
+        // Others may ask the same by chance: it has to come from within the cluster that was refused it. By a part of the question it does,
+        // whatever the client: the same question has the same parts.
+        surroundings.repeats_refused = refused.filter(|group| *group != 0).is_some_and(|refused| {
+            let is_of_refused = |group: &Option<Suspected>| group.is_some_and(|group| group.id == refused);
+            let by_question =
+                Link::OF_QUESTION.iter().any(|link| suspects.get(*link as usize).is_some_and(Option::is_some));
+            by_question || suspects.iter().any(is_of_refused)
+        });
         let fleet = if self.fleet.is_empty() {
             SeenByFleet::default()
         } else {
@@ -404,8 +413,11 @@ impl Engine {
             let mut change = self.memory.group(id, now);
             // A caller without an answer yet is taken to be like the group's other members.
             let tokens = member.tokens.or_else(|| Some(change.known().tokens_per_request()));
-            let is_held = weights.bias + change.known().evidence.log_odds() > HELD;
-            let member = &Member { tokens, is_held, ..*member };
+            let log_odds = weights.bias + change.known().evidence.log_odds();
+            let is_held = log_odds > HELD;
+            let is_alone = log_odds > HELD_ALONE && change.known().likeness.known() >= NOBODY_ELSE;
+            let is_waiting = member.is_waiting && (is_held || is_alone);
+            let member = &Member { tokens, is_held, is_waiting, ..*member };
             change.with(|group| {
                 group.request(now, member);
                 if group.header_order == 0 {

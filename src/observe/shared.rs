@@ -42,6 +42,9 @@ impl Link {
         Self::TemplateClient,
     ];
 
+    /// Those that the words of a question decide.
+    pub const OF_QUESTION: [Self; 3] = [Self::Opening, Self::Start, Self::Closing];
+
     /// Those that a body tells of, in the order of [`Link::ALL`].
     pub const OF_BODY: [Self; 6] =
         [Self::System, Self::Opening, Self::Start, Self::Closing, Self::Manner, Self::TemplateClient];

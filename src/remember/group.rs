@@ -61,7 +61,7 @@ pub struct Member {
     pub opens: bool,
     /// It asks again what was refused.
     pub is_retry: bool,
-    /// What it asked before was refused at first: it asks when it may, and not when it would.
+    /// What it asked before was refused at first, by the budget of this group: it asks when it may, and not when it would.
     pub is_waiting: bool,
     /// Seconds since its last request; `None` for the first.
     pub interval: Option<f64>,
@@ -175,7 +175,7 @@ impl Likeness {
             *sum = (*sum - *sum / RECENT).saturating_add(QUESTION * u16::from(holds));
         }
         // Those who are let in ask for those who wait: under one hand that drives the rates of members apart.
-        let is_compared = is_known && !(member.is_held && member.is_waiting);
+        let is_compared = is_known && !member.is_waiting;
         let Some(interval) = member.interval.filter(|_| is_compared) else { return };
         // Workers know of each other's requests half a second late: shorter intervals are all the same.
         let interval = interval.max(super::intervals::SIDE_BY_SIDE) as f32;
