@@ -201,12 +201,20 @@ pub struct Report<'a> {
     exchanges: usize,
     tokens_known: bool,
     elapsed: Duration,
+    /// Nobody in it reacted to a verdict.
+    is_open_loop: bool,
 }
 
 impl<'a> Report<'a> {
     /// A report on these actors.
     pub fn new(actors: &'a [Actor], exchanges: usize, tokens_known: bool, elapsed: Duration) -> Self {
-        Self { actors, exchanges, tokens_known, elapsed }
+        Self { actors, exchanges, tokens_known, elapsed, is_open_loop: true }
+    }
+
+    /// The same of a simulation, in which refused requests came to nothing: what would pass has no meaning there.
+    #[must_use]
+    pub fn closed_loop(self) -> Self {
+        Self { is_open_loop: false, ..self }
     }
 
     fn count(&self, harvest: Option<bool>) -> usize {
@@ -254,12 +262,17 @@ impl<'a> Report<'a> {
                 "harvest": self.count(Some(true)), "honest": self.count(Some(false)), "unlabelled": self.count(None),
             },
             "auc": self.auc(),
-            "would_pass": self.would_pass(Some(true)).map(|(passed, _)| passed),
-            "honest_would_be_refused": self.would_pass(Some(false)).map(|(_, refused)| refused),
-            "unlabelled_would_be_refused": self.would_pass(None).map(|(_, refused)| refused),
             "tokens_from": if self.tokens_known { "usage" } else { "requests" },
             "exchanges_per_second": self.per_second().round(),
         });
+        if let Value::Object(report) = &mut report
+            && self.is_open_loop
+        {
+            let would = |harvest| self.would_pass(harvest);
+            report.insert("would_pass".to_owned(), json!(would(Some(true)).map(|(passed, _)| passed)));
+            report.insert("honest_would_be_refused".to_owned(), json!(would(Some(false)).map(|(_, refused)| refused)));
+            report.insert("unlabelled_would_be_refused".to_owned(), json!(would(None).map(|(_, refused)| refused)));
+        }
         let any = Figures::of(self.actors, 0).json();
         if let (Value::Object(report), Value::Object(any)) = (&mut report, any) {
             report.extend(any);
@@ -355,9 +368,8 @@ impl<'a> Report<'a> {
             out,
             "Each row counts the action or a stronger one. Caught: harvesters it met; honest: honest actors it met. Leaked before:\nthe share of all harvesters' {of} that got through before. Requests: how many a caught harvester had sent."
         );
-        for (harvest, who) in
-            [(Some(true), "harvesters"), (Some(false), "honest actors"), (None, "actors without a label")]
-        {
+        let all = [(Some(true), "harvesters"), (Some(false), "honest actors"), (None, "actors without a label")];
+        for (harvest, who) in all.into_iter().filter(|_| self.is_open_loop) {
             if let Some((passed, refused)) = self.would_pass(harvest) {
                 let (passed, refused) = (100.0 * passed, 100.0 * refused);
                 let _ = writeln!(
@@ -366,15 +378,17 @@ impl<'a> Report<'a> {
                 );
             }
         }
-        let _ = writeln!(
-            out,
-            "That is open-loop: nobody in a recording reacts to a refusal. `scarecrow simulate` and `evaluate` are closed-loop."
-        );
+        if self.is_open_loop {
+            let _ = writeln!(
+                out,
+                "That is open-loop: nobody in a recording reacts to a refusal. `scarecrow simulate` and `evaluate` are closed-loop."
+            );
+        }
         if let Some(auc) = self.auc() {
             let _ = writeln!(out, "ROC area by actor: {auc:.4}");
         }
         let _ = writeln!(out, "{:.0} exchanges a second", self.per_second());
-        if !policy.enforce {
+        if !policy.enforce && self.is_open_loop {
             let _ = writeln!(out, "The policy's mode is observe: the filter would count these actions and take none.");
         }
         out

@@ -363,7 +363,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     })?;
     actors.retain(|actor| !actor.name.is_empty());
-    let report = report::Report::new(&actors, exchanges, true, started.elapsed());
+    let report = report::Report::new(&actors, exchanges, true, started.elapsed()).closed_loop();
     if arguments.json {
         let mut json = report.json();
         if let Value::Object(json) = &mut json {
