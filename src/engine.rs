@@ -288,7 +288,8 @@ impl Engine {
         let indicator = found.map(|found| Indicated { id: found.id, contribution: seen_by_others });
         // A caller that leaves a suspected cluster for another prompt goes on to draw from that cluster's budget: it is the same hand.
         let found = most_specific(suspects);
-        let before = if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy) } else { None };
+        let before =
+            if action >= Action::Throttle && found.is_none() { self.held_before(actor, policy, now) } else { None };
         let held_with = before.map_or_else(|| found, |(link, draw)| Some((link, draw.id)));
         let cluster = held_with.filter(|_| action > Action::Pass).map(|(link, group)| link.kind().with(group));
         let is_of_record = if surroundings.is_own_retry {
@@ -326,13 +327,19 @@ impl Engine {
         Outcome::Judged(Verdict { subject, score, action, reasons, cluster }, admission)
     }
 
-    /// The suspected cluster that a caller was held with last, as it is now.
+    /// The suspected cluster that a caller was held with last, as it is now, here or for the fleet.
     #[inline(never)]
-    fn held_before(&self, actor: &Actor, policy: &Policy) -> Option<(Link, ClusterDraw)> {
+    fn held_before(&self, actor: &Actor, policy: &Policy, now: Time) -> Option<(Link, ClusterDraw)> {
         let (link, id) = actor.held_with.group()?;
-        let group = self.memory.groups().get(id)?;
-        let log_odds = cluster::log_odds(group, &policy.model.clusters).filter(|log_odds| *log_odds > 0.0)?;
-        Some((link, ClusterDraw { id, tightness: log_odds / CERTAIN, factor: 1.0, elsewhere: 1.0 }))
+        let here = self.memory.groups().get(id);
+        let crowd = self.fleet.group(id, policy.fleet.stale_after, now);
+        let of_here = here.and_then(|group| cluster::log_odds(group, &policy.model.clusters));
+        let of_fleet = crowd.and_then(|crowd| cluster::crowd_log_odds(link, &crowd, &policy.model));
+        let log_odds = of_here.into_iter().chain(of_fleet).fold(0.0, f32::max);
+        let requests = here.map_or(1.0, |group| group.requests.sum().max(1.0));
+        let elsewhere = crowd.map_or(1.0, |crowd| (crowd.group.requests.sum() / requests).clamp(1.0, MOST_ELSEWHERE));
+        let factor = if link == Link::Manner { policy.throttle.manner_factor as f32 } else { 1.0 };
+        (log_odds > 0.0).then_some((link, ClusterDraw { id, tightness: log_odds / CERTAIN, factor, elsewhere }))
     }
 
     /// Notes what a suspect was seen with, as far as it may be told. What others say of it does not count: it would come back to

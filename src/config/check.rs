@@ -62,6 +62,7 @@ pub fn check(policy: &Value, place: Place) -> Vec<Problem> {
         Value::Object(object) => {
             checker.object(object, "", "");
             checker.exchange(object);
+            checker.rates(object);
         }
         other => checker.problem("", format!("{} is not a policy; use an object of fields", show(other))),
     }
@@ -165,6 +166,32 @@ impl Checker {
                 "exchange.stale_after_ms",
                 format!("{stale} is less than two ticks of {tick}; use {least} or more"),
             );
+        }
+    }
+
+    /// A rate that falls as evidence grows needs room to fall.
+    fn rates(&mut self, policy: &Map<String, Value>) {
+        let (rate, least) = ("requests_per_minute", "least_per_minute");
+        let throttle = policy.get("throttle");
+        for (path, object) in
+            [("throttle", throttle), ("throttle.cluster", throttle.and_then(|all| all.get("cluster")))]
+        {
+            let set = |name: &str| object?.get(name).and_then(number_of);
+            // What a route leaves out is the filter's, which is not known here.
+            let is_whole = self.place == Place::Filter;
+            let default = |name: &str| {
+                let field = schema::children(path).find(|field| is_whole && field.name() == name)?;
+                number_of(&field.default_value()?)
+            };
+            let of = |name: &str| set(name).or_else(|| default(name));
+            if let (Some(most), Some(fewest)) = (of(rate), of(least))
+                && fewest > most
+                && most > 0.0
+            {
+                let name = if set(least).is_some() { least } else { rate };
+                let message = format!("{most} a minute cannot fall to {fewest}; use a {least} of {most} or less");
+                self.problem(&format!("{path}.{name}"), message);
+            }
         }
     }
 
@@ -379,6 +406,14 @@ mod tests {
             (
                 json!({"throttle": {"burst": 1.5}}),
                 "throttle.burst: 1.5 is not a whole number of requests; use 1 to 10000",
+            ),
+            (
+                json!({"throttle": {"requests_per_minute": 5, "least_per_minute": 10}}),
+                "throttle.least_per_minute: 5 a minute cannot fall to 10; use a least_per_minute of 5 or less",
+            ),
+            (
+                json!({"throttle": {"cluster": {"requests_per_minute": 0.05}}}),
+                "throttle.cluster.requests_per_minute: 0.05 a minute cannot fall to 0.1; use a least_per_minute of 0.05 or less",
             ),
             (
                 json!({"throttle": {"requests_per_minute": -1}}),
