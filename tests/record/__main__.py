@@ -175,7 +175,7 @@ def anthropic_sdk(port):
     yield (
         "anthropic message, a tool's result with an image",
         lambda: client.messages.create(model="claude-sonnet-4-5", messages=turns, max_tokens=9, tools=[tool]),
-        {"messages": {"user": size(QUESTION, "Rain"), "assistant": [1, 0]}, "image": True, "audio": False})
+        {"messages": {"user": [2, size(QUESTION)[1]], "assistant": [1, 0], "tool": size("Rain")}, "image": True, "audio": False})
     yield (
         "anthropic token count",
         lambda: client.messages.count_tokens(model="claude-sonnet-4-5", system=SYSTEM, messages=CHAT[1:]),
