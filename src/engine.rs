@@ -529,6 +529,7 @@ impl Engine {
 
     /// Notes the body of a request that was judged before it came: with its caller, and with the groups that the body puts it into. It
     /// speaks against the caller from its next request on. `sight` is how the request lay when it was judged.
+    #[inline(never)] // few requests are judged before their body comes
     pub fn body(&mut self, observation: &Observation, sight: Sight, policy: &Policy, now: Time) {
         let (subject, Some(conversation)) = (observation.subject(), observation.conversation.as_deref()) else {
             return;
@@ -591,6 +592,7 @@ struct Weight {
 }
 
 /// Weighs what the features of a request contribute, in the light of what its caller did before.
+#[inline(never)] // once in the module
 fn weigh(
     observation: &Observation,
     actor: &Actor,

@@ -122,6 +122,7 @@ impl Model {
 
     /// What each feature contributes to this request's log-odds.
     #[must_use]
+    #[inline(never)] // once in the module
     pub fn contributions(&self, facts: &Facts<'_>) -> Contributions {
         let mut contributions = [0.0; COUNT];
         let rows = contributions.iter_mut().zip(&FEATURES).zip(&self.requests.weights);

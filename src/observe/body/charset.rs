@@ -78,6 +78,7 @@ impl<W: Write> Charset<W> {
     }
 
     /// Writes units of UTF-16 or UTF-32 as UTF-8, a piece at a time.
+    #[inline(never)] // hardly anybody writes so
     fn write_units(&mut self, mut chunk: &[u8], size: usize, is_little: bool) -> io::Result<()> {
         let mut piece = [0; 256];
         let mut length = 0;
@@ -139,6 +140,7 @@ impl<W: Write> Write for Charset<W> {
 }
 
 impl<W: Write> Charset<W> {
+    #[inline(never)] // once in the module
     fn pass(&mut self, chunk: &[u8]) -> io::Result<()> {
         match self.form {
             Form::Units { size, is_little } => self.write_units(chunk, size, is_little),

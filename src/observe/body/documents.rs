@@ -88,6 +88,7 @@ impl<F: Field, V: Visitor<F>> Documents<F, V> {
         rest
     }
 
+    #[inline(never)] // once for each visitor
     fn read(&mut self, mut chunk: &[u8]) {
         while let Some(piece) = self.splitter.next(&mut chunk) {
             match piece {

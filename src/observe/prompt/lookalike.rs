@@ -54,6 +54,7 @@ const NOTHING: [(u32, u32); 24] = [
 
 /// What a character beyond ASCII becomes. Takes a dozen comparisons at most.
 #[must_use]
+#[inline(never)] // once in the module
 pub fn fold(character: char) -> Fold {
     let code = u32::from(character);
     if OTHERS.contains(&code) && code != 0x3164 {
@@ -63,10 +64,11 @@ pub fn fold(character: char) -> Fold {
     if place.checked_sub(1).and_then(|place| NOTHING.get(place)).is_some_and(|(_, last)| code <= *last) {
         return Fold::Nothing;
     }
-    let place = RUNS.partition_point(|run| run >> 10 <= code);
+    let place = RUNS.partition_point(|run| run >> 11 <= code);
     let Some(run) = place.checked_sub(1).and_then(|place| RUNS.get(place)) else { return Fold::Same };
-    let (first, count, letter) = (run >> 10, run >> 5 & 31, run & 31);
-    if code - first > count { Fold::Same } else { Fold::Letter(b'a' + (letter + code - first) as u8) }
+    let (first, step, count, letter) = (run >> 11, run >> 10 & 1, run >> 5 & 31, run & 31);
+    let further = code - first;
+    if further > count { Fold::Same } else { Fold::Letter(b'a' + (letter + step * further) as u8) }
 }
 
 #[cfg(test)]
@@ -88,22 +90,34 @@ mod tests {
         only(text.nfkd().collect()).or_else(|| only(unicode_security::confusable_detection::skeleton(&text).collect()))
     }
 
-    /// Runs of neighbours that become neighbours, each in one number: its first character, how many follow, and the first's letter.
+    /// Runs of neighbours that become one letter, or neighbours: its first character, whether letters go on, how many follow, the first's letter.
     fn runs() -> Vec<u32> {
-        let mut runs: Vec<(u32, u32, u8)> = Vec::new();
-        for character in ('\u{80}'..=char::MAX).filter(|c| !OTHERS.contains(&u32::from(*c)) && !c.is_numeric()) {
+        let mut runs: Vec<(u32, Option<u32>, u32, u8)> = Vec::new();
+        // Beyond the first plane only the mathematical and the enclosed letters: others are of scripts that hardly any font has.
+        let rest = ('\u{1d400}'..='\u{1d7ff}').chain('\u{1f130}'..='\u{1f189}');
+        let all = ('\u{80}'..='\u{ffff}').chain(rest);
+        for character in all.filter(|c| !OTHERS.contains(&u32::from(*c)) && !c.is_numeric()) {
             let Some(letter) = looks_like(character) else { continue };
             let code = u32::from(character);
-            match runs.last_mut() {
-                Some((first, count, start))
-                    if code == *first + *count + 1 && u32::from(letter) == u32::from(*start) + *count + 1 =>
-                {
-                    *count += 1;
+            if let Some((first, step, count, start)) = runs.last_mut()
+                && code == *first + *count + 1
+                && *count < 31
+            {
+                let further = u32::from(letter).wrapping_sub(u32::from(*start));
+                let fits = [0, 1]
+                    .into_iter()
+                    .find(|each| step.is_none_or(|step| step == *each) && further == each * (*count + 1));
+                if fits.is_some() {
+                    (*step, *count) = (fits, *count + 1);
+                    continue;
                 }
-                _ => runs.push((code, 0, letter)),
             }
+            runs.push((code, None, 0, letter));
         }
-        runs.into_iter().map(|(first, count, letter)| first << 10 | count << 5 | u32::from(letter - b'a')).collect()
+        let number = |(first, step, count, letter): (u32, Option<u32>, u32, u8)| {
+            first << 11 | step.unwrap_or(0) << 10 | count << 5 | u32::from(letter - b'a')
+        };
+        runs.into_iter().map(number).collect()
     }
 
     #[test]
@@ -112,7 +126,8 @@ mod tests {
         if std::env::var_os("WRITE_LOOKALIKES").is_some() {
             let mut text = String::from(
                 "//! Generated from Unicode's data by the test `the_table_is_what_unicode_says`, with `WRITE_LOOKALIKES=1`.\n\n\
-                 /// Runs of characters that become neighbouring letters: the first in 22 bits, how many follow in 5, the first's letter in 5.\n\
+                 /// Runs of characters that become one letter or neighbouring ones: the first in 21 bits, whether letters go on, how many follow in 5,\n\
+                 /// the first's letter in 5.\n\
                  #[rustfmt::skip]\n",
             );
             let _ = writeln!(text, "pub const RUNS: [u32; {}] = [", runs.len());

@@ -53,6 +53,7 @@ pub struct Prompt {
 impl Prompt {
     /// Reads a text; `None` where there is none.
     #[must_use]
+    #[inline(never)] // once in the module
     pub fn new(text: &Excerpt, secret: &Secret) -> Option<Self> {
         if text.length() == 0 {
             return None;
@@ -91,6 +92,7 @@ impl Prompt {
 const SPELLED_OUT: u32 = 48;
 
 /// Whether the letters of a normalised text stand apart, by spaces, hyphens or whatever.
+#[inline(never)] // most texts are too short
 fn is_spelled_out(bytes: &[u8]) -> bool {
     if bytes.len() < 2 * SPELLED_OUT as usize {
         return false;

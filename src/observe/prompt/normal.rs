@@ -31,6 +31,7 @@ const fn plain(byte: u8) -> u8 {
 impl Normal {
     /// Normalises a text. Bytes that are no UTF-8, as where an excerpt was cut inside a character, are left out.
     #[must_use]
+    #[inline(never)] // once in the module
     pub fn new(text: &[u8]) -> Self {
         // White space at the start is left out too.
         let mut normal = Self { bytes: [0; ROOM], length: 0, last: SPACE };

@@ -25,6 +25,7 @@ impl Default for PassingText {
 
 impl PassingText {
     /// Reads the next part.
+    #[inline(never)] // once in the module
     pub fn push(&mut self, mut part: &[u8]) {
         while !part.is_empty() {
             let (now, later) = part.split_at(part.len().min(ROOM - self.length));
@@ -42,6 +43,7 @@ impl PassingText {
     }
 
     /// Reads a text of which head and tail were kept.
+    #[inline(never)] // once in the module
     pub fn push_excerpt(&mut self, text: &Excerpt) {
         if text.length() > 0 {
             self.push(text.copy_to(&mut [0; HEAD + TAIL]));
@@ -61,6 +63,7 @@ impl PassingText {
         self.cues
     }
 
+    #[inline(never)] // once in the module
     fn look(&mut self) {
         self.cues = self.cues | Cues::find(&Normal::new(self.bytes.get(..self.length).unwrap_or_default()));
     }
