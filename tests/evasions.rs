@@ -191,6 +191,9 @@ const OPEN: &[&str] = &[
     // Its form is that of an honest program, which has a system prompt: so much less speaks against it.
     "in the developer's turn",
     "in the system prompt, and a question of three letters",
+    // A history, though its answers are of two letters, has the form of a conversation. People get short answers too.
+    "a false history, and go on",
+    "a longer false history",
     // What models and tools said is counted and not looked at: agents read files and pages of any kind, in every turn again.
     "in the model's own turn",
     "in a tool's result",

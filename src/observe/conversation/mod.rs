@@ -165,13 +165,10 @@ impl Conversation {
             && !self.has_audio
     }
 
-    /// One question without any answer before it. Answers that are shorter together than half of what was asked are none: whoever pretends to
-    /// have been answered writes `ok`.
+    /// One question without any answer before it.
     #[must_use]
     pub fn is_single_turn(&self) -> bool {
-        let [user, assistant, tool] = [Role::User, Role::Assistant, Role::Tool].map(|role| self.of(role));
-        let is_answered = assistant.count > 0 && (2 * assistant.bytes >= user.bytes || tool.count > 0);
-        !is_answered && (user.count <= 1 || assistant.count > 0)
+        self.of(Role::User).count <= 1 && self.of(Role::Assistant).count == 0
     }
 
     /// Sketches of what a template leaves the same: the system prompt, and the start and the end of the last question. Only
