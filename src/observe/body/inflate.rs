@@ -18,8 +18,10 @@ pub struct Inflater<W: Write> {
 /// What is wrong with the coding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not what its label says: plain under the name of a coding, gzip under another name or none, or broken.
+    /// It is not what its label says: plain under the name of a coding, gzip under another name or none.
     FalseLabel,
+    /// It breaks off or goes wrong in the middle.
+    Broken,
     /// Its coding is not read.
     Unread,
 }
@@ -139,7 +141,7 @@ impl<W: Write> Inflater<W> {
         };
         // A sink that is full says so; what else goes wrong is the coding's.
         if read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::StorageFull) {
-            self.fault = Some(Fault::FalseLabel);
+            self.fault = self.fault.or(Some(Fault::Broken));
         }
         read
     }
@@ -243,7 +245,7 @@ mod tests {
             ("", &gzip(TEXT), TEXT, Some(Fault::FalseLabel)),
             ("br", &gzip(TEXT), TEXT, Some(Fault::FalseLabel)),
             ("gzip", &zlib, b"", Some(Fault::FalseLabel)),
-            ("deflate", b"\xff\xff\xff\xff", b"", Some(Fault::FalseLabel)),
+            ("deflate", b"\xff\xff\xff\xff", b"", Some(Fault::Broken)),
             ("br", b"\x0b\x02\x80", b"", Some(Fault::Unread)),
             ("gzip, gzip", &gzip(&gzip(TEXT)), &gzip(TEXT), Some(Fault::FalseLabel)),
         ] {

@@ -67,8 +67,10 @@ impl RequestBody {
             End::Whole | End::Cut => Extent::Cut,
         };
         facts.bytes = bytes;
+        // Where its documents end by themselves it depends on the chunks whether a coding that breaks behind them is seen.
+        let fault = fault.filter(|fault| *fault != Fault::Broken || (end != End::Malformed && !is_beyond));
         let of_coding = fault.map_or_else(Concealments::default, |fault| Concealments::of(fault.into()));
-        let is_padded = is_beyond && facts.asks_nothing();
+        let is_padded = end == End::Cut && is_beyond && facts.asks_nothing();
         let is_spelled_out = [facts.system, facts.last_user].into_iter().flatten().any(|prompt| prompt.is_spelled_out);
         facts.conceals = [(is_padded, Concealment::Padding), (is_spelled_out, Concealment::Spelling)]
             .into_iter()
@@ -84,7 +86,7 @@ impl RequestBody {
 impl From<Fault> for Concealment {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::FalseLabel => Self::FalseCoding,
+            Fault::FalseLabel | Fault::Broken => Self::FalseCoding,
             Fault::Unread => Self::UnreadCoding,
         }
     }
