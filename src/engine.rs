@@ -208,7 +208,7 @@ impl Engine {
                         id,
                         log_odds: suspected.map_or(log_odds, |here| here.log_odds.max(log_odds)),
                         requests: here,
-                        elsewhere: (crowd.group.requests.sum() / here.max(1.0)).clamp(1.0, MOST_ELSEWHERE),
+                        elsewhere: elsewhere(crowd.group.requests.sum(), here.max(1.0)),
                     });
                 }
             }
@@ -296,7 +296,7 @@ impl Engine {
             // It may speak against its caller and never for it: nobody is cleared by waiting.
             weighed.total() > actor.suspicion.evidence.log_odds()
         } else {
-            // What was refused to another key speaks against a key that is new, and of one that others may use too against this request alone.
+            // A question that was refused to another key speaks against a new key; against one that others may use too only in this request.
             !surroundings.repeats_refused || actor.openings.sum() < ENOUGH
         };
         self.memory.change_actor(subject.id, now, |actor| {
@@ -312,7 +312,7 @@ impl Engine {
             // Each host holds a caller to its part of the rate: a request here costs as much as those that come elsewhere meanwhile.
             draw.elsewhere = fleet.actor.map_or(1.0, |seen| {
                 let (all, here) = (seen.requests.per_minute(), actor.requests.per_minute());
-                (all / here.max(f32::MIN_POSITIVE)).clamp(1.0, MOST_ELSEWHERE)
+                elsewhere(all, here.max(f32::MIN_POSITIVE))
             });
             if draw.holder == Holder::Caller {
                 draw.clusters = clusters(suspects, policy);
@@ -337,7 +337,7 @@ impl Engine {
         let of_fleet = crowd.and_then(|crowd| cluster::crowd_log_odds(link, &crowd, &policy.model));
         let log_odds = of_here.into_iter().chain(of_fleet).fold(0.0, f32::max);
         let requests = here.map_or(1.0, |group| group.requests.sum().max(1.0));
-        let elsewhere = crowd.map_or(1.0, |crowd| (crowd.group.requests.sum() / requests).clamp(1.0, MOST_ELSEWHERE));
+        let elsewhere = crowd.map_or(1.0, |crowd| elsewhere(crowd.group.requests.sum(), requests));
         let factor = if link == Link::Manner { policy.throttle.manner_factor as f32 } else { 1.0 };
         (log_odds > 0.0).then_some((link, ClusterDraw { id, tightness: log_odds / CERTAIN, factor, elsewhere }))
     }
@@ -579,6 +579,11 @@ impl Engine {
     }
 }
 
+/// How many times as many requests the fleet saw as this host.
+fn elsewhere(all: f32, here: f32) -> f32 {
+    (all / here).clamp(1.0, MOST_ELSEWHERE)
+}
+
 /// The evidence of one request of one caller, in log-odds.
 struct Weight {
     weighed: Weighed,
@@ -586,7 +591,7 @@ struct Weight {
     own: f32,
     /// As much of it as association may count on.
     support: f32,
-    /// What may lead to more than a tag, and what may not.
+    /// The part that may lead to more than a tag, and the part that may not.
     acts: f32,
     advises: f32,
 }
@@ -703,7 +708,7 @@ struct Asking {
     opens: bool,
     /// It asks again what was refused, to its caller or to another.
     is_retry: bool,
-    /// What its caller asked before was refused.
+    /// The question before, of the same caller, was refused.
     is_waiting: bool,
 }
 

@@ -7,6 +7,11 @@ use common::{err, file, out, replayed, scarecrow};
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// The report on a scenario whose campaigns react so.
+fn simulated(scenario: &Path, reaction: &str) -> Value {
+    replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", reaction, "--json"])
+}
+
 #[test]
 fn clusters_are_listed_with_their_members_and_what_they_share() {
     let scenario = file(
@@ -54,7 +59,7 @@ groups:
   arrivals: {process: dealt, per_day: 80, order: random}
 ",
     );
-    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "wait", "--json"]);
+    let report = simulated(&scenario, "wait");
     let loot = report["loot"].as_f64().unwrap();
     // As strangers under the new prompt they would take 0.6.
     assert!(loot < 0.15, "{loot}");
@@ -77,7 +82,7 @@ groups:
   arrivals: {process: dealt, per_day: 150}
 ",
     );
-    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "wait", "--json"]);
+    let report = simulated(&scenario, "wait");
     let loot = report["loot"].as_f64().unwrap();
     // Keys that are let in ask for those that wait, and so come to differ in how much they ask.
     assert!(loot < 0.15, "{loot}");
@@ -119,7 +124,7 @@ groups:
   arrivals: {process: dealt, per_day: 25.6, order: random, spread: 0.3}
 ",
     );
-    let report = replayed(&["simulate", scenario.to_str().unwrap(), "--reaction", "drop", "--json"]);
+    let report = simulated(&scenario, "drop");
     let (refused, loot) = (report["honest_refused"].as_f64().unwrap(), report["loot"].as_f64().unwrap());
     assert!(refused < 0.002 && loot < 0.5, "{refused} {loot}");
 }

@@ -177,7 +177,7 @@ impl Checker {
             [("throttle", throttle), ("throttle.cluster", throttle.and_then(|all| all.get("cluster")))]
         {
             let set = |name: &str| object?.get(name).and_then(number_of);
-            // What a route leaves out is the filter's, which is not known here.
+            // A route inherits fields from the filter, whose policy is not known here.
             let is_whole = self.place == Place::Filter;
             let default = |name: &str| {
                 let field = schema::children(path).find(|field| is_whole && field.name() == name)?;

@@ -15,7 +15,7 @@ pub struct Inflater<W: Write> {
     fault: Option<Fault>,
 }
 
-/// What is wrong with the coding of a body.
+/// A fault in the coding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is not what its label says: plain under the name of a coding, gzip under another name or none.
@@ -26,7 +26,7 @@ pub enum Fault {
     Unread,
 }
 
-/// What `content-encoding` says.
+/// The coding that `content-encoding` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Plain,
@@ -36,7 +36,7 @@ enum Label {
     Other,
 }
 
-/// What the body is.
+/// The decoder of the coding that the body has.
 enum Coding<W: Write> {
     /// Not told yet: no byte has come.
     Awaited(Option<W>),
@@ -88,7 +88,7 @@ impl<W: Write> Inflater<W> {
         Self { label: Label::of(coding), coding: Coding::Awaited(Some(sink)), fault: None }
     }
 
-    /// What is wrong with the coding, as far as the body came.
+    /// The fault in the coding, as far as the body came.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         self.fault

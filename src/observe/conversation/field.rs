@@ -21,7 +21,7 @@ pub enum Asked {
     Role,
     /// A text of the message.
     Text,
-    /// What a tool gave, within a message: a text, or an object or a list with texts.
+    /// A tool's result within a message: a text, or an object or a list with texts.
     Result,
     /// A text of that.
     ResultText,

@@ -36,7 +36,7 @@ pub struct Conversation {
     pub system: Option<Prompt>,
     /// The user's last turn that asks for something: one of few words, such as to go on, leaves it to the turn before.
     pub last_user: Option<Prompt>,
-    /// What the texts elicit that are not kept: earlier turns, the middle of long ones, what is said of tools and of the answer's form.
+    /// Cues of the texts that are not kept: earlier turns, the middle of long ones, descriptions of tools and of the answer's form.
     pub passing: Cues,
     /// The part of the prompt that stays the same from request to request.
     pub template: Option<Principal>,

@@ -75,12 +75,6 @@ impl Reading {
         std::mem::take(&mut self.facts)
     }
 
-    /// The user's turn that was the last is not: its phrases still count.
-    fn pass_user(&mut self) {
-        self.passing.push_excerpt(&self.user);
-        self.user.clear();
-    }
-
     /// A list of messages begins: of two under one key parsers keep the last.
     fn begin_list(&mut self) {
         if std::mem::replace(&mut self.has_list, true) {
@@ -105,6 +99,9 @@ impl Reading {
             messages.count = messages.count.saturating_add(1);
             messages.bytes += self.text_bytes;
         }
+        if self.text.is_cut() {
+            self.passing.end();
+        }
         match role {
             Role::System => {
                 separate(&mut self.system);
@@ -112,7 +109,8 @@ impl Reading {
             }
             Role::User if self.is_turn || !self.has_turn => {
                 if self.text.length() >= FEW_WORDS || self.user.length() < FEW_WORDS {
-                    self.pass_user();
+                    // The turn that was the last is not: its phrases still count.
+                    self.passing.push_excerpt(&self.user);
                     self.user.set(&self.text);
                 } else {
                     self.passing.push_excerpt(&self.text);
@@ -121,9 +119,6 @@ impl Reading {
             }
             Role::User => self.passing.push_excerpt(&self.text),
             _ => {}
-        }
-        if self.text.is_cut() {
-            self.passing.end();
         }
         self.text.clear();
         self.text_bytes = 0;

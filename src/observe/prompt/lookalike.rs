@@ -9,7 +9,7 @@ mod table;
 
 use table::RUNS;
 
-/// What a character becomes.
+/// The form that a character is compared in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
     /// This letter of ASCII, in lower case.
@@ -23,7 +23,7 @@ pub enum Fold {
 /// Scripts of which no letter looks Latin: nearly all text beyond ASCII, looked at first. From CJK's radicals to the end of Hangul.
 const OTHERS: std::ops::Range<u32> = 0x2e80..0xd7a4;
 
-/// What shows nothing: ignorable by default (Unicode's `Default_Ignorable_Code_Point`), and general combining marks, with the vowel signs of
+/// Invisible characters: ignorable by default (Unicode's `Default_Ignorable_Code_Point`), and general combining marks, with the vowel signs of
 /// Hebrew and Arabic, that people write or leave out.
 const NOTHING: [(u32, u32); 24] = [
     (0xad, 0xad),

@@ -42,10 +42,10 @@ impl PassingText {
         }
     }
 
-    /// Reads a text of which head and tail were kept.
+    /// Reads a text that was kept whole. One that was cut passed here as it came.
     #[inline(never)] // once in the module
     pub fn push_excerpt(&mut self, text: &Excerpt) {
-        if text.length() > 0 {
+        if text.length() > 0 && !text.is_cut() {
             self.push(text.copy_to(&mut [0; HEAD + TAIL]));
             self.end();
         }
